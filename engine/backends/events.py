@@ -126,19 +126,16 @@ class TrainingMonitor:
         elif kind == "log":
             self._measured(event)
         elif kind == "passed_over":
-            self._progress.note(
-                f"{event['steps']} of {self.steps} steps changed nothing: their gradients overflowed in fp16, and the"
-                " loss was then scaled down"
-            )
+            why = "their gradients overflowed in fp16, and the loss was then scaled down"
+            self._progress.note(f"{event['steps']} of {self.steps} steps changed nothing: {why}")
 
     @property
     def usage(self) -> Usage:
         """What it took: seconds and tokens of the first process, the largest memory of any, the processors of all."""
-        others = [meter.usage for meter in self._others.values()]
-        own = self.meter.usage
+        own, others = self.meter.usage, [meter.usage for meter in self._others.values()]
         return replace(
             own,
-            peak_bytes=max([own.peak_bytes, *(one.peak_bytes for one in others)]),
+            peak_bytes=max(one.peak_bytes for one in (own, *others)),
             others_cpu_seconds=sum(one.cpu_seconds for one in others),
         )
 

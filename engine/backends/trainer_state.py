@@ -41,12 +41,8 @@ class Ending(Value):
 
 
 def checkpoints(output: Path) -> list[tuple[int, Path]]:
-    found = [
-        (step_of(path), path)
-        for path in output.glob(f"{CHECKPOINT}*")
-        if path.name.removeprefix(CHECKPOINT).isdigit()
-    ]
-    return sorted(found)
+    found = (one for one in output.glob(f"{CHECKPOINT}*") if one.name[len(CHECKPOINT) :].isdigit())
+    return sorted((step_of(path), path) for path in found)
 
 
 def step_of(checkpoint: Path) -> int:
@@ -213,14 +209,9 @@ def history_of(state: dict[str, Any]) -> tuple[HistoryPoint, ...]:
 def nonfinite(name: str, value: str, step: int) -> StageError:
     """Return the error of a loss or gradient norm that is not finite; up to step 1 no rate has changed one."""
     message = f"{name} became {value} at step {step}; training was stopped"
-    path, hint = (
-        "method.learning_rate",
-        "lower method.learning_rate, or set backend.precision: fp32",
-    )
+    path, first = "method.learning_rate", "lower method.learning_rate"
     if step <= 1:
         message = f"{message} before anything was learned"
-        path = "base_model"
-        hint = (
-            "use another base model, whose weights are all finite, or set backend.precision: fp32"
-        )
+        path, first = "base_model", "use another base model, whose weights are all finite"
+    hint = f"{first}, or set backend.precision: fp32"
     return StageError.one("B414", message, path=path, hint=hint)

@@ -46,18 +46,13 @@ def compile_(options: argparse.Namespace) -> None:
         recipe, of = _one_method(plan)
         rows = known_rows(recipe, store, plan.training_data(store), inputs.base_model)
     if rows is None:
-        raise RecipeError.one(
-            "R007",
-            "split sizes are fractions, and the rows have not been counted yet"
-            if not recipe.rows_added_by
-            else f"how many rows {recipe.rows_added_by} adds has not been counted yet",
-            path="data.synthesize"
-            if recipe.data.synthesize
-            else "teacher"
-            if recipe.rows_added_by
-            else "splits",
-            hint=f"recipe run {as_typed(options.recipe)} --until {recipe.rows_added_by or 'data'}",
-        )
+        maker, path = recipe.rows_added_by, "splits"
+        message = "split sizes are fractions, and the rows have not been counted yet"
+        if maker:
+            message = f"how many rows {maker} adds has not been counted yet"
+            path = "data.synthesize" if recipe.data.synthesize else "teacher"
+        hint = f"recipe run {as_typed(options.recipe)} --until {maker or 'data'}"
+        raise RecipeError.one("R007", message, path=path, hint=hint)
     config = compile_recipe(recipe, device, train_rows=rows.train, validation_rows=rows.validation)
     of = "; ".join(filter(None, (of, rows_note(recipe, rows))))
     if of:

@@ -57,19 +57,14 @@ def init(options: argparse.Namespace) -> None:
     # A shipped recipe names nothing outside its project. Where its run cannot be confined, that asks again.
     with suppress(StoreError):
         trust(target, ())
-    show(
-        "\n".join(
-            [*(f"wrote {path}" for path in copied), f"next: recipe validate {as_typed(target)}"]
-        )
-    )
+    wrote = [f"wrote {path}" for path in copied]
+    show("\n".join([*wrote, f"next: recipe validate {as_typed(target)}"]))
 
 
 def _neither(start: str, shipped: list[str]) -> RecipeError:
-    looks_like_a_path = "." in start or os.sep in start
-    what = "no file and no shipped recipe" if looks_like_a_path else "no shipped recipe"
-    near = nearest(start, shipped)
-    if looks_like_a_path:
-        folder, name = os.path.split(start)
+    what, near = "no shipped recipe", nearest(start, shipped)
+    if "." in start or os.sep in start:  # it looks like a path
+        what, (folder, name) = "no file and no shipped recipe", os.path.split(start)
         beside = nearest_file(name, names_in(Path(folder)))
         near = f"{start.removesuffix(name)}{beside}" if beside else None
     hint = did_you_mean(near) if near else "recipe init lists them"
@@ -123,14 +118,14 @@ def import_(options: argparse.Namespace) -> None:
     # Not trusted as it stands: what it names comes from the config, which others may have written.
     create(target, found.text.encode())
     width = columns(sys.stdout)
-    lines = [
-        f"{options.config.name}: {found.tool}, {len(found.taken)} keys taken, {len(found.left_out)} left out"
-    ]
-    for title, pairs in (
-        ("taken", found.taken),
-        ("left out", found.left_out),
-        ("not stated there: the recipe's own defaults apply", found.unstated),
-    ):
+    counts = f"{len(found.taken)} keys taken, {len(found.left_out)} left out"
+    lines = [f"{options.config.name}: {found.tool}, {counts}"]
+    parts = {
+        "taken": found.taken,
+        "left out": found.left_out,
+        "not stated there: the recipe's own defaults apply": found.unstated,
+    }
+    for title, pairs in parts.items():
         lines += [title] if pairs else []
         first = max(map(len, pairs), default=0)
         for key, what in pairs.items():

@@ -72,7 +72,7 @@ from engine.pipeline.preflight import (
 )
 from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.methods import drawn_note, sizes_in_rows
-from engine.recipe.model import FROM_TRAIN, Outside, Recipe, ValidationSize
+from engine.recipe.model import FROM_TRAIN, Outside, Recipe, Splits, ValidationSize
 from engine.recipe.outside import outside_of
 from engine.recipe.references import asked_models
 from engine.recipe.sweeps import methods_of, sweep_words, value_words
@@ -125,9 +125,15 @@ def plan(options: argparse.Namespace) -> None:
     is_foreign = is_foreign or len(runs.of(recipe.name)) != len([*runs.ours(recipe.name)])
     foreign = foreign_problem(root) if is_foreign else None
     not_used = foreign.message if foreign else ""
+    data = stored.get("data")
+    summary = results.data_summary(data) if data else None
+    split_sizes = {one.name: one.rows for one in summary.splits} if summary else {}
     if options.format == "json":
         value = {
-            **_json(plan, counted, rows, outside, power, not_used),
+            **_json(plan, counted, rows, outside, power),
+            "split_sizes": split_sizes,
+            "splits": list(split_lines(summary)) if summary else [],
+            "store": not_used,
             "estimate": forecast_json(found),
             "downloads": [to_json(one) for one in downloads],
             "refused": [one.headline() for one in missing],
@@ -152,7 +158,7 @@ def plan(options: argparse.Namespace) -> None:
         *under("trained", [f"{trained} · {found.of}" if trained and found.of else trained]),
         *under("sweep", [sweep_words(recipe.sweep) if recipe.sweep else ""]),
         *under("validation", [drawn_note(recipe.splits.train) if is_drawn else ""]),
-        *under("splits", _split_lines(plan)),
+        *under("splits", split_lines(summary) if summary else ()),
         *under("holdout", [holdout_line(plan)]),
         *under("store", [not_used]),
         *under("lock", [lock_line(lock, plan.inputs.sources)]),
@@ -173,7 +179,7 @@ def plan(options: argparse.Namespace) -> None:
     rows.append(PlanRow(stage="report", state="run", why="always"))
     shown = plan_table(
         rows,
-        title=f"{recipe.name} · {method} · {_sizes(plan)} · {where}",
+        title=f"{recipe.name} · {method} · {_sizes(recipe.splits, split_sizes)} · {where}",
         facts=facts,
         closing=". ".join(moving(recipe)),
         colour=has_colour(sys.stdout),
@@ -269,17 +275,11 @@ def _steps(plan: Plan, counted: TrainedRows) -> str:
     return steps if counted.counted else f"{steps} before {counted.changes}"
 
 
-def _split_lines(plan: Plan) -> tuple[str, ...]:
-    data = plan.stage("data").reused
-    return split_lines(results.data_summary(data)) if data else ()
-
-
-def _sizes(plan: Plan) -> str:
+def _sizes(splits: Splits, counted: Mapping[str, int]) -> str:
     """How large the splits are, counted once the data stage has run, and what says which row belongs where."""
-    splits = plan.recipe.splits
     train, validation = sizes_in_rows(splits.train, splits.validation)
     asked = {"train": train, "validation": validation, "holdout": splits.holdout}
-    named: Mapping[str, ValidationSize] = _counted_sizes(plan) or asked
+    named: Mapping[str, ValidationSize] = counted or asked
     rest = "" if splits.by in GIVEN_BY_DATA else "the rest "
     sized = " / ".join(f"{_size(size, rest)}{name}" for name, size in named.items() if size)
     if splits.folds:
@@ -297,11 +297,6 @@ def _size(size: ValidationSize, rest: str) -> str:
     return rest if size == "all" else f"{size} "
 
 
-def _counted_sizes(plan: Plan) -> dict[str, int]:
-    data = plan.stage("data").reused
-    return {one.name: one.rows for one in results.data_summary(data).splits} if data else {}
-
-
 def _outside(recipe: Recipe, found: Sequence[Outside]) -> list[str]:
     states = {True: "allowed", False: "not allowed: nothing is read or sent, and a run refuses it"}
     text = [f"{one.reference} ({states[one.allowed]})" for one in found]
@@ -317,7 +312,6 @@ def _json(
     rows: Sequence[PlanRow],
     outside: Sequence[Outside],
     power: PowerEstimates,
-    not_used: str,
 ) -> dict[str, object]:
     trained = None
     if counted is not None:
@@ -330,12 +324,9 @@ def _json(
         "rows": [{"source": name, "shape": shape} for name, shape in shapes(plan.recipe)],
         "method_defaults": [to_json(one) for one in plan.recipe.method_defaults],
         "trained": trained,
-        "split_sizes": _counted_sizes(plan),
-        "splits": list(_split_lines(plan)),
         "holdout": holdout_line(plan),
         "power": list(power.lines),
         "power_estimates": [to_json(one) for one in power.estimates],
-        "store": not_used,
         "outside": [
             {"path": dotted(one.at), "reference": one.reference, "allowed": one.allowed}
             for one in outside

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from engine.compute.profile import BatchDivision, ComputeProfile, Ranks, divided, repeated_rows
+from engine.compute.profile import ComputeProfile, divided, repeated_rows
 from engine.environment import Device
 from engine.estimate.run import Forecast, StageForecast
 from engine.estimate.teacher import soft_estimate, synthesis_estimate, teacher_estimate
@@ -17,9 +17,10 @@ from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
 from engine.recipe.teacher import is_baseline, judge_of, soft_targets_of
 from engine.render import blocks
-from engine.render.number_format import DASH, about, count, millions, size
+from engine.render.number_format import DASH, about, count, counted, millions, size
 from engine.store import Store
 from engine.training.trained_rows import TrainedRows
+from engine.values import to_json
 
 Fact = str | blocks.Table
 _COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at"
@@ -124,12 +125,11 @@ def compute_lines(
             f"batch {method.batch_size} = {division.micro_batch_size} rows x {division.accumulation} "
             f"pass{'' if division.accumulation == 1 else 'es'} x {ranks.size} processes{why}"
         )
-        if (
-            rows is not None
-            and rows.counted
-            and (text := repeat_words(rows.train, division, ranks))
-        ):
-            yield text
+        if rows is not None and rows.counted:
+            # How many fill the last batch a second time.
+            repeated = repeated_rows(rows.train, division, ranks)
+            if repeated:
+                yield f"{counted(repeated, 'row')} {'is' if repeated == 1 else 'are'} seen twice an epoch"
     if kind == "cpu":
         yield ELSEWHERE if profile.device else SHARED
     else:
@@ -142,9 +142,7 @@ def _place(profile: ComputeProfile) -> str:
     engine = ENGINES.get(profile.engine)
     if engine is None:
         return "this machine"
-    return (
-        f"a machine of {engine}" if profile.nodes == 1 else f"{profile.nodes} machines of {engine}"
-    )
+    return f"{'a machine' if profile.nodes == 1 else f'{profile.nodes} machines'} of {engine}"
 
 
 def trainings_beside(recipe: Recipe) -> int:
@@ -154,33 +152,23 @@ def trainings_beside(recipe: Recipe) -> int:
     return max(len(recipe.method.seeds), settings, recipe.splits.folds - 1, curve)
 
 
-def repeat_words(rows: int, division: BatchDivision, ranks: Ranks) -> str:
-    """Say how many rows fill the last batch a second time; empty for none."""
-    repeated = repeated_rows(rows, division, ranks)
-    if not repeated:
-        return ""
-    return f"{count(repeated)} row{' is' if repeated == 1 else 's are'} seen twice an epoch"
-
-
 def compute_facts(
     profile: ComputeProfile, recipe: Recipe, rows: TrainedRows | None
 ) -> dict[str, Any]:
     """Return the same as JSON data; `repeated_rows` is null until rows are counted; nothing where none was named."""
     if not profile.name:
         return {}
-    ranks = profile.ranks
+    ranks, repeated = profile.ranks, None
     division = divided(recipe.method, ranks)
-    is_counted = rows is not None and rows.counted
+    if rows is not None and rows.counted:
+        repeated = repeated_rows(rows.train, division, ranks)
     facts = {
         "profile": profile.name,
         "processes": ranks.size,
         "shard": ranks.shard,
         "retries": ranks.retries,
-        "micro_batch_size": division.micro_batch_size,
-        "accumulation": division.accumulation,
-        "repeated_rows": repeated_rows(rows.train, division, ranks)
-        if rows and is_counted
-        else None,
+        **to_json(division),
+        "repeated_rows": repeated,
     }
     return {"compute": facts}
 
@@ -238,12 +226,9 @@ def teacher_lines(plan: Plan, store: Store) -> Iterator[str]:
 
     found = teacher_estimate(plan.recipe, teacher, store, plan.stage("data").reused)
     rows = "every row without a label" if found.rows is None else f"at most {found.rows:,} rows"
-    counted = {
-        "validation rows": found.validation,
-        "holdout rows": found.holdout,
-    }
+    sizes = {"validation rows": found.validation, "holdout rows": found.holdout}
     judged, held = (
-        f"the {name}" if count is None else f"{count:,} {name}" for name, count in counted.items()
+        f"the {name}" if size is None else f"{size:,} {name}" for name, size in sizes.items()
     )
     ends = ", and ends there where a cheap baseline is as good"
     stops = ends if teacher.stop_if_teacher_is_no_better else ""

@@ -171,14 +171,10 @@ def _file(named: str) -> Iterator[Path]:
 
 def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     asked = summary.rows - answered.resumed
-    lines = (
-        []
-        if answered.outcome == ACCEPTED
-        else [f"the model was not accepted (its run ended `{answered.outcome}`)"]
-    )
-    lines += [
-        f"{summary.rows:,} row{'' if summary.rows == 1 else 's'}, {asked / max(seconds, 1e-9):,.1f} a second"
-    ]
+    rows = f"{summary.rows:,} row{'' if summary.rows == 1 else 's'}"
+    lines = [f"{rows}, {asked / max(seconds, 1e-9):,.1f} a second"]
+    if answered.outcome != ACCEPTED:
+        lines.insert(0, f"the model was not accepted (its run ended `{answered.outcome}`)")
     if answered.resumed:
         lines.append(f"{answered.resumed:,} of them were answered by an earlier call")
     if summary.abstained:
@@ -187,7 +183,12 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     if summary.without_answer:
         lines.append(f"{summary.without_answer:,} without an answer: blank, or cut off")
     if summary.too_long:
-        lines.append(_too_long_words(summary))
+        named = ", ".join(f"{origin} ({one.tokens:,} tokens)" for origin, one in summary.named)
+        left = summary.too_long - len(summary.named)
+        named += f" and {left:,} more" if left else ""
+        why = f"longer than the {summary.named[0][1].window:,} tokens that the model reads"
+        advice = "shorten them, or ask their parts"
+        lines.append(f"{summary.too_long:,} without an answer: {why}: {named}; {advice}")
     if summary.formulas:
         lines.append(
             f"{summary.formulas:,} with a cell that a spreadsheet would compute, as it begins with =, +, - or @:"
@@ -196,15 +197,6 @@ def _words(summary: Summary, answered: AnsweredRows, seconds: float) -> str:
     if summary.labels:
         lines += [f"{count:>9,}  {label}" for label, count in summary.labels.most_common()]
     return "\n".join([*lines, ""])
-
-
-def _too_long_words(summary: Summary) -> str:
-    window = summary.named[0][1].window
-    named = ", ".join(f"{origin} ({one.tokens:,} tokens)" for origin, one in summary.named)
-    left = summary.too_long - len(summary.named)
-    more = f" and {left:,} more" if left else ""
-    why = f"longer than the {window:,} tokens that the model reads"
-    return f"{summary.too_long:,} without an answer: {why}: {named}{more}; shorten them, or ask their parts"
 
 
 def calibration_lines(kept: FileCalibration | None, bound: float | None) -> list[str]:

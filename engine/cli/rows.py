@@ -182,20 +182,16 @@ _EFFECTS: Final = {
 
 
 def drift(options: argparse.Namespace) -> ExitCode:
-    from engine.runs.row_drift import (
-        differences,  # brings numpy
-        holdout_counts,
-        read_counts,
-        require_comparable,
-    )
+    from engine.runs import row_drift  # brings numpy
 
-    now = read_counts(options.counts)
+    now = row_drift.read_counts(options.counts)
     if options.model.endswith(".json"):
-        reference = read_counts(Path(options.model))
+        reference = row_drift.read_counts(Path(options.model))
     else:
-        reference = holdout_counts(find_run(options.model, options), Store(store_of(options)))
-    require_comparable(reference, now)
-    found = differences(reference, now, confidence=CONFIDENCE)
+        run = find_run(options.model, options)
+        reference = row_drift.holdout_counts(run, Store(store_of(options)))
+    row_drift.require_comparable(reference, now)
+    found = row_drift.differences(reference, now, confidence=CONFIDENCE)
     fields = {
         "schema": "drift.v1",
         "drift": any(one.differs for one in found),

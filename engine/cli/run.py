@@ -111,15 +111,9 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         show(render_json(result.report))
     else:
-        colour, width = has_colour(sys.stdout), columns(sys.stdout)
-        text = closing_block(
-            result.report,
-            events=result.events,
-            store=options.store or "",
-            colour=colour,
-            width=width,
-        )
-        show(text)
+        store, colour, width = options.store or "", has_colour(sys.stdout), columns(sys.stdout)
+        report, beside = result.report, result.events
+        show(closing_block(report, events=beside, store=store, colour=colour, width=width))
     return result.code
 
 

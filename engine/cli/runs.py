@@ -76,7 +76,10 @@ def _results(folder: Path) -> dict[str, Any]:
         report = parse_json(read_file(folder, "report.json"))
     except (StoreError, ValueError):
         return {}
-    main = report.get("headline") or _usual(report.get("task") or {})
+    task = report.get("task") or {}
+    kind, pattern = str(task.get("kind", "")), str(task.get("answer_pattern", ""))
+    usual = primary(kind, answer_pattern=pattern) if kind in KINDS else ""
+    main = report.get("headline") or usual
     results: dict[str, Any] = {}
     scores = report.get("holdout") or report.get("folds") or {}
     passed = [one for one in report.get("baselines", ()) if one.get("passes")]
@@ -95,11 +98,6 @@ def _results(folder: Path) -> dict[str, Any]:
 
 def _value(scores: Mapping[str, Any], metric: str) -> float | None:
     return next((one["value"] for one in scores.get("metrics", ()) if one["name"] == metric), None)
-
-
-def _usual(task: Mapping[str, Any]) -> str:
-    kind, pattern = str(task.get("kind", "")), str(task.get("answer_pattern", ""))
-    return primary(kind, answer_pattern=pattern) if kind in KINDS else ""
 
 
 def _table(found: list[dict[str, Any]]) -> list[str]:

@@ -204,7 +204,11 @@ def refuse_unready(profile: ComputeProfile, variables: Mapping[str, str] = os.en
             hint="write its file with `recipe compile RECIPE --on NAME`, and hand that in: "
             f"{HANDED_IN[profile.engine]}",
         )
-    if profile.engine == RAY and not _is_closed(profile.address or LOCAL, variables):
+    address = profile.address or LOCAL
+    host = address.rpartition(":")[0].strip("[]")
+    is_here = address == LOCAL or host in ("localhost", "::1", "127.0.0.1")
+    is_closed = is_here or variables.get("RAY_AUTH_MODE") == "token"
+    if profile.engine == RAY and not is_closed:
         raise RecipeError.one(
             "R452",
             f"profile `{profile.name}`: the Ray at {profile.address} would be used without a token",
@@ -216,12 +220,6 @@ def refuse_unready(profile: ComputeProfile, variables: Mapping[str, str] = os.en
             f"profile `{profile.name}`: Ray is not installed in this environment",
             hint=f"{install_hint('ray')}, here and on the machines of the cluster",
         )
-
-
-def _is_closed(address: str, variables: Mapping[str, str]) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    is_here = address == LOCAL or host in ("localhost", "::1", "127.0.0.1")
-    return is_here or variables.get("RAY_AUTH_MODE") == "token"
 
 
 def _unfit(source: SourceText) -> Iterator[Problem]:

@@ -274,6 +274,4 @@ def usage_of(trained: Artifact) -> Usage | None:
 
 def error_of(estimate: float | None, actual: float | None) -> float | None:
     # A stage may take no measurable time; there is no share of nothing.
-    if estimate is None or not actual:
-        return None
-    return round(estimate / actual - 1, 4)
+    return round(estimate / actual - 1, 4) if estimate is not None and actual else None

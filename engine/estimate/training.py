@@ -133,10 +133,8 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         steps = f"{plan.steps}{' at most' if method.early_stopping else ''}"
         how = f"{work.train_rows} rows in batches of {method.batch_size}, {seen}: {steps}"
         if method.tokens is not None:
-            batches = f"batches of {method.batch_size} rows of {method.max_length}"
-            how = (
-                f"{method.tokens:,} tokens in {batches}: {steps}, {seen} of {work.train_rows} rows"
-            )
+            how = f"{method.tokens:,} tokens in batches of {method.batch_size} rows of {method.max_length}"
+            how += f": {steps}, {seen} of {work.train_rows} rows"
         derived.append(("steps", how))
     found = TrainingEstimate(
         steps=plan.steps if plan else None,

@@ -105,10 +105,8 @@ def measured_discordance(recipe: Recipe, artifacts: Mapping[str, Artifact]) -> D
         for name, asked in answers.items()
         if asked
     }
-    best = next(iter(shares), None)
-    return (
-        None if best is None else Discordance(share=shares[best], source=words.format(f"`{best}`"))
-    )
+    found = [Discordance(share=shares[one], source=words.format(f"`{one}`")) for one in shares]
+    return found[0] if found else None
 
 
 def _right(file: Path) -> dict[str, bool]:

@@ -186,14 +186,14 @@ def _attempt(
         discard(left)  # the model was trained before the sweep was
     # another run may have built it while this one waited for it: nothing was decided here then
     # and of two machines that share a store, the other may have been first
-    if not built or artifact.taken_from:
-        origin = f"built {artifact.created}, took {artifact.seconds:.1f} s"
-        if artifact.adopted:
-            origin = f"not made here, taken over {artifact.adopted}; built {artifact.created}"
-        elif artifact.taken_from:
-            origin = f"taken from the shared store; built {artifact.created}"
-        return _record(planned, StageStatus.REUSED, reason=origin)
-    return _record(planned, StageStatus.RAN, since=started)
+    if built and not artifact.taken_from:
+        return _record(planned, StageStatus.RAN, since=started)
+    origin = f"built {artifact.created}, took {artifact.seconds:.1f} s"
+    if artifact.adopted:
+        origin = f"not made here, taken over {artifact.adopted}; built {artifact.created}"
+    elif artifact.taken_from:
+        origin = f"taken from the shared store; built {artifact.created}"
+    return _record(planned, StageStatus.REUSED, reason=origin)
 
 
 def _require_enough_groups(state: RunState) -> None:
@@ -232,7 +232,7 @@ def _run(
     stage = load_stage(planned.name)
     previous = planned.previous
     answers = previous.answers if previous else None
-    if previous is not None and planned.name == "verify":
+    if previous and planned.name == "verify":
         answers = previous.exported or answers
     # The answers of the last accepted model decide.
     if answers is not None and store.whole(answers.key) is None:

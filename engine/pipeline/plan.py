@@ -30,8 +30,8 @@ from engine.training.trained_rows import counted_rows, split_rows
 from engine.values import Value, replace
 
 FORCED = "forced"
-UNFINISHED = "its last attempt did not finish"
 UNKNOWN = "what the new rows do is known after `recipe data`"
+UNFINISHED = "its last attempt did not finish"
 MAKERS = {"synthesize": SYNTHETIC_ROWS, "teach": TRAINING_ROWS, "replay": REPLAYED_ROWS}
 SWEEP = "sweep"
 
@@ -189,15 +189,15 @@ def plan_run(
 def holdout_line(plan: Plan) -> str:
     """What became, or will become, of the holdout that the lock records; empty where there is nothing to report."""
     data = plan.stage("data")
-    if data.held is None or data.held.match is LockMatch.NEW:
+    held, is_known = data.held, data.reused is not None
+    if held is None or held.match is LockMatch.NEW:
         return ""
-    is_known = data.reused is not None
-    if not is_known and (data.held.match is not LockMatch.KEPT or data.held.recorded is None):
+    if not is_known and (held.match is not LockMatch.KEPT or held.recorded is None):
         return ""
     summary = counted_data(plan)
     if summary and summary.recorded:
         return recorded_line(summary.recorded)
-    return about_holdout(data.held) if is_known else UNKNOWN
+    return about_holdout(held) if is_known else UNKNOWN
 
 
 def counted_data(plan: Plan) -> DataSummary | None:
@@ -354,15 +354,13 @@ class _Planner:
         """
         from engine.stages.compile import CONFIG, compile_recipe  # only where a config is due
 
-        data = training_data(self.recipe, self.store, self.stages)
         made = self.stages["compile"].reused if late else None
         if made is not None:
             return made.file(CONFIG).read_text(encoding="utf-8")
+        data, rows = training_data(self.recipe, self.store, self.stages), None
         if not late:
             rows = split_rows(self.recipe, data)
-        elif data is None:
-            rows = None
-        else:
+        elif data is not None:
             rows = counted_rows(self.recipe, self.store, data, self.inputs.base_model)
         if rows is None and self.inputs.nominal:
             # its sizes are rows, whatever a model adds to them

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.artifacts import results
 from engine.artifacts.mistakes import first_wrong_rows
 from engine.artifacts.results import read_json
-from engine.data.checks.rows.languages import unspoken
 from engine.data.examples.example import iter_examples
 from engine.environment import tool_versions
 from engine.errors import listed
@@ -21,7 +20,6 @@ from engine.metrics.trained_case import TrainedEvidence
 from engine.metrics.verdict import CLOSE
 from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.data_outlook import measured_discordance, power_estimates
-from engine.process.confine import in_force
 from engine.recipe import dump_resolved
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE
 from engine.recipe.model import (
@@ -45,13 +43,13 @@ from engine.values import from_json, replace
 if TYPE_CHECKING:
     from engine.pipeline.loop import RunState
 
-MODEL: Final = "model"
 OF_STAGES: Final = (
     *("against_teacher", "calibrated", "checkpoints", "comparisons", "drift", "forgetting"),
     *("replay", "seeds", "soft_against_answers", "soft_targets", "start", "sweep", "synthetic"),
     *("teacher", "training", "without_synthetic"),
 )
 """Parts of a report that `engine.artifacts.results` reads under the same names."""
+
 SHIP: Final = "ship the baseline that passes, or raise the thresholds if they are too low"
 
 
@@ -59,7 +57,7 @@ def steps_of_passing(recipe: Recipe, passing: Collection[str], recipe_file: str)
     kinds = {one.name: one.kind for one in recipe.baselines if one.name in passing}
     fitted, untouched, models = (
         [name for name, kind in kinds.items() if kind in among]
-        for among in (EXPORTABLE, ASKS_BASE_MODEL, (MODEL,))
+        for among in (EXPORTABLE, ASKS_BASE_MODEL, ("model",))
     )
     if not (fitted or untouched or models):
         does = ("meets", "it learns") if len(kinds) == 1 else ("meet", "they learn")
@@ -97,6 +95,8 @@ def assemble(
 
     `given`: parts that no stage leaves, by their names in `Report`.
     """
+    from engine.process.confine import in_force  # a plan confines nothing
+
     recipe, artifacts = state.trained, state.artifacts
     scores, folds = results.scores(artifacts), results.folds(artifacts, recipe)
     verification = read_json(artifacts["verify"], "verify.json") if "verify" in artifacts else {}
@@ -184,12 +184,14 @@ def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
     training = results.training(artifacts)
     if training is None or "evaluate" not in artifacts:
         return None
-
-    scores = results.scores(artifacts)
-    passes = None
+    scores, passes, language = results.scores(artifacts), None, ""
     if "gate" in artifacts:
         passes = results.verdict(artifacts, "gate").status is Status.PASS
-    rows = iter_examples(artifacts["data"].file("train.jsonl"))
+    if not passes:
+        from engine.data.checks.rows.languages import unspoken  # no plan reads rows
+
+        rows = iter_examples(artifacts["data"].file("train.jsonl"))
+        language = unspoken(base_reference(recipe.base_model), (one.input for one in rows))
     evidence = TrainedEvidence(
         training=training,
         train=scores.get("train"),
@@ -201,9 +203,7 @@ def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
         baselines=results.baselines(artifacts, recipe) if "baseline" in artifacts else (),
         data=results.summary(artifacts),
         passes=passes,
-        unspoken=""
-        if passes
-        else unspoken(base_reference(recipe.base_model), (one.input for one in rows)),
+        unspoken=language,
     )
     return diagnose(recipe, evidence)
 
@@ -233,15 +233,17 @@ def write(report: Report, run: Path, artifacts: Mapping[str, Artifact], store: S
         for name, (stage, leaves) in folders.items():
             if leaves and stage in artifacts:
                 store.deliver(artifacts[stage], name, run / name)
-    write_text(run / "recipe.yaml", report.recipe_text)
-    write_text(run / "recipe.resolved.yaml", report.resolved_recipe)
-    if report.backend_config:
-        write_text(run / "backend-config.yaml", report.backend_config)
-    write_text(run / "report.json", render_json(report))
-    write_text(run / "report.md", render_markdown(report))
-    write_text(run / "report.html", render_html(report))
-    if report.outcome == "accepted":
-        write_text(run / "README.md", render_card(report))
+    texts = {
+        "recipe.yaml": report.recipe_text,
+        "recipe.resolved.yaml": report.resolved_recipe,
+        **({"backend-config.yaml": report.backend_config} if report.backend_config else {}),
+        "report.json": render_json(report),
+        "report.md": render_markdown(report),
+        "report.html": render_html(report),
+        **({"README.md": render_card(report)} if report.outcome == "accepted" else {}),
+    }
+    for name, text in texts.items():
+        write_text(run / name, text)
 
 
 def describe(base: BaseModel) -> str:

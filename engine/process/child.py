@@ -173,10 +173,7 @@ class Child:
 
     def end_input(self) -> None:
         """Give it nothing more to read, and wait until it has ended for that."""
-        for stream in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                if stream is not None:
-                    stream.close()
+        self._close()
         self._process.wait()
 
     def __enter__(self) -> Self:
@@ -187,6 +184,9 @@ class Child:
         self.kill()
         # Not before it has ended: a second signal to us has to find it here.
         _running.discard(self)
+        self._close()
+
+    def _close(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             # what it did not read any more is lost
             with contextlib.suppress(OSError):

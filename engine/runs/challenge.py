@@ -249,11 +249,11 @@ def compared(
             surely = comparisons_with(name, replace(models, judging=wider), metrics, tested=())
         found += compared
         ends += [one.interval for one in surely]
-    found_lines = []
-    for one, end in zip(corrected(found), ends, strict=True):
+
+    def line(one: Comparison, end: Interval | None) -> ChallengeLine:
         margin = margins.get(one.metric, MARGIN)
         standing, rows = stand(one, end, margin=margin, confidence=judging.confidence)
-        line = ChallengeLine(
+        return ChallengeLine(
             comparison=one,
             standing=standing,
             margin=margin,
@@ -261,8 +261,8 @@ def compared(
             newcomer=after[one.name].get(one.metric),
             rows=rows,
         )
-        found_lines.append(line)
-    return tuple(found_lines)
+
+    return tuple(map(line, corrected(found), ends))
 
 
 def stand(

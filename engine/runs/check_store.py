@@ -57,23 +57,24 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
     damaged: list[Found] = []
     left: list[Found] = []
     hashed = 0
-    for number, folder in enumerate(folders, 1):
-        found = read_manifest(folder)
-        stage = found.artifact.stage if found.artifact else "result"
-        name = f"{stage} {folder.name[:12]}"
-        if found.stored is Stored.FOREIGN:
-            left.append(Found(what="result", name=name, why=NOT_OURS))
+    for number, folder in enumerate([*folders, *runs], 1):
+        if number <= len(folders):
+            found, what = read_manifest(folder), "result"
+            name = f"{found.artifact.stage if found.artifact else what} {folder.name[:12]}"
+            ours = found.stored is not Stored.FOREIGN
+            hashed += (
+                sum(one.bytes for one in found.artifact.files) if ours and found.artifact else 0
+            )
+            why = _why_damaged(store, found) if ours else ""
         else:
-            hashed += sum(one.bytes for one in found.artifact.files) if found.artifact else 0
-            if why := _why_damaged(store, found):
-                damaged.append(Found(what="result", name=name, why=why))
-        progress.update(number, len(folders) + len(runs), "results and runs")
-    for number, run in enumerate(runs, len(folders) + 1):
-        name = f"{run.parent.name}/{run.name}"
-        if not is_ours(read_record(run)):
-            left.append(Found(what="run", name=name, why=NOT_OURS))
-        elif why := _why_not_as_left(run):
-            damaged.append(Found(what="run", name=name, why=why))
+            what, name, ours = (
+                "run",
+                f"{folder.parent.name}/{folder.name}",
+                is_ours(read_record(folder)),
+            )
+            why = _why_not_as_left(folder) if ours else ""
+        if why or not ours:
+            (damaged if ours else left).append(Found(what=what, name=name, why=why or NOT_OURS))
         progress.update(number, len(folders) + len(runs), "results and runs")
     return StoreCheck(
         results=len(folders),

@@ -165,13 +165,11 @@ def compare_runs(first: FinishedRun, second: FinishedRun, *, shared_only: bool) 
     if partial and (not shared_only or not both):
         shared = len(both)
         counts = f"{len(first.answers):,} and {len(second.answers):,} rows"
-        raise RecipeError.one(
-            "R032",
-            f"the two runs were judged on different holdouts: {counts}, {shared:,} of them shared",
-            hint=f"compare on the {shared:,} shared rows: --shared"
-            if shared
-            else "they share no row",
+        message = (
+            f"the two runs were judged on different holdouts: {counts}, {shared:,} of them shared"
         )
+        hint = f"compare on the {shared:,} shared rows: --shared" if shared else "they share no row"
+        raise RecipeError.one("R032", message, hint=hint)
     chosen = set(both)
     # those of the first are in the order of its own recipe
     is_same = first.recipe.task.labels == second.recipe.task.labels

@@ -90,11 +90,10 @@ def export_baseline(
         _refuse_other_answers(folder, judged)
         _describe(folder, judged)
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        found = {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
-        text = "".join(f"{digest}  {name}\n" for name, digest in found.items())
+        files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in paths}
+        text = "".join(f"{digest}  {name}\n" for name, digest in files.items())
         (folder / SUMS).write_text(text, encoding="utf-8")
-        files = found
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        size = sum(path.stat().st_size for path in (*paths, folder / SUMS))
     return ExportedBaseline(
         folder=target,
         name=judged.baseline.name,
@@ -181,19 +180,15 @@ def _write(
     recipe, baseline = judged.recipe, judged.baseline
     encoder = None
     if baseline.ref is not None:
-        from engine.runtime.encoders.encoder import (
-            load_encoder,  # brings torch
-            locate_encoder,
-        )
+        from engine.runtime.encoders.encoder import load_encoder, locate_encoder  # torch
 
         # As many threads as in the run: another number of them can round otherwise.
         threads = int(judged.report.environment.get("threads", 0))
         device = replace(detect_device(), held_threads=threads)
         with named_errors(baseline):
             ref, where = baseline.ref, "it"
-            if isinstance(
-                ref, PathRef
-            ):  # it stands in the run as it was written, beside the recipe
+            # It stands in the run as it was written, beside the recipe.
+            if isinstance(ref, PathRef):
                 ref, where = replace(ref, path=absolute(ref.written, beside)), f"`{ref.written}`"
             now = identity(ref, DigestMemory(store.root / "digests.json"))
             if now != judged.references.get(reference_name(baseline)):
@@ -236,10 +231,8 @@ def _refuse_other_answers(folder: Path, judged: JudgedBaseline) -> None:
     # Python has kept what it compiled; it is no part of what ships.
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     given = [prediction.label for prediction in judged.predictions]
-    ids = [prediction.id for prediction in judged.predictions] == [
-        row.id for row in judged.fold.judged
-    ]
-    if not ids or answers != given:
+    ids = [prediction.id for prediction in judged.predictions]
+    if ids != [row.id for row in judged.fold.judged] or answers != given:
         other = sum(one != two for one, two in zip(given, answers, strict=False))
         counted = f"{other or abs(len(given) - len(answers))} of {len(given)} holdout rows"
         raise StageError.one(

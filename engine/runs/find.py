@@ -72,11 +72,11 @@ def exported_gguf(run: Path) -> Path:
             "of a baseline that passed, recipe export baseline makes a folder that answers"
         )
         before = (one for one in run.parent.iterdir() if one.name < run.name)
-        names = [
+        earlier = [
             one.name for one in before if any(one.glob("*.gguf")) and is_ours(read_record(one))
         ]
-        if earlier := (f"{run.parent.name}/{max(names)}" if names else ""):
-            hint = f"an earlier run did: name it as {earlier}"
+        if earlier:
+            hint = f"an earlier run did: name it as {run.parent.name}/{max(earlier)}"
         record = read_record(run)
         outcome, what = record.get("outcome"), f"the run `{run.name}` left no GGUF file"
         if outcome != ACCEPTED and "train" in record.get("payloads", {}):

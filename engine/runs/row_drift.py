@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.data.examples.example import iter_examples
 from engine.errors import DataError, RecipeError, StageError
-from engine.evidence import CalibratedForm, CountDifference, RowCounts
+from engine.evidence import CountDifference, RowCounts
 from engine.files.reading import read_json
 from engine.metrics.calibration import calibrated
 from engine.metrics.comparing import holm
@@ -184,17 +184,17 @@ def counts_text(counts: RowCounts) -> str:
 
 def read_counts(path: Path) -> RowCounts:
     """Read such a file. DataError D429 for one that is none."""
+    no_counts = DataError.one(
+        "D429", f"`{path.name}` holds no counts of answered rows", hint=_COUNTED
+    )
     try:
         data = read_json(path)
-    except FileNotFoundError as error:
-        raise DataError.one("D429", f"there is no file `{path}`", hint=_COUNTED) from error
-    except (OSError, ValueError) as error:
-        raise _no_counts(path) from error
-    try:
         # a schema of another version has no counts that this one reads
         found = from_json(RowCounts, data["counts"] if data["schema"] == SCHEMA else None)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _no_counts(path) from error
+    except FileNotFoundError as error:
+        raise DataError.one("D429", f"there is no file `{path}`", hint=_COUNTED) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise no_counts from error
     # The file may come from anybody, so these must be counts that rows can give.
     labels = [count for _, count in found.labels]
     sizes = (len(found.confidence), len(found.characters), len(found.similarity))
@@ -206,12 +206,8 @@ def read_counts(path: Path) -> RowCounts:
         or found.rows > MOST_ROWS
         or any(min(part, default=0) < 0 or sum(part) > found.rows for part in parts)
     ):
-        raise _no_counts(path)
+        raise no_counts
     return found
-
-
-def _no_counts(path: Path) -> DataError:
-    return DataError.one("D429", f"`{path.name}` holds no counts of answered rows", hint=_COUNTED)
 
 
 def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> RowCounts:
@@ -246,8 +242,7 @@ def holdout_counts(run: Path, store: Store) -> RowCounts:
     answers = read_predictions(verified.file("predictions.quantized.jsonl"))
     if any(row.id not in texts for row in answers):
         raise _none(run, "the store no longer has its rows")
-    form: CalibratedForm | None = report.calibrated[-1] if report.calibrated else None
-    kept = as_file(form) if form else None
+    kept = as_file(report.calibrated[-1]) if report.calibrated else None
     below = kept.abstain_below if kept else None
     counter = RowCounter(recipe.task.labels)
     near = trained_nearness(run, store)([texts[row.id] for row in answers])

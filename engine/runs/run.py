@@ -152,20 +152,18 @@ def run_recipe(
             watcher = _LockingWatcher(watcher, keeper, tracker, events)
             state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
             try:
-                costs = tracker.costs(state.records, state.artifacts)
                 ending = _Ending(
                     keeper=keeper,
                     lock=lock,
                     text=text,
                     warnings=tuple(warnings),
-                    costs=costs,
+                    costs=tracker.costs(state.records, state.artifacts),
                     events=events,
                 )
                 return _finish(state, store, ending)
             except EngineError:
-                if (
-                    state.error is not None
-                ):  # a disk that is full for a stage is full for its report
+                # A disk that is full for a stage is full for its report.
+                if state.error is not None:
                     raise state.error from None
                 raise
 
@@ -249,17 +247,14 @@ def _recorded(
     runs.record(run, record)
     ending.events.append(last)
     keeper.keep()
+    lost = () if ending.events.is_whole else (not_kept(),)
     return RunResult(
         code=code,
         report=report,
         folder=run,
         error=state.error,
         events=tuple(keeper.messages),
-        warnings=(
-            *keeper.problems,
-            *store.problems(),
-            *(() if ending.events.is_whole else (not_kept(),)),
-        ),
+        warnings=(*keeper.problems, *store.problems(), *lost),
     )
 
 
@@ -273,18 +268,15 @@ def _report(
 ) -> Report:
     recipe, keeper = state.recipe, ending.keeper
     trained, base = state.trained, state.inputs.base_model
-    warnings = [
-        *(problem.headline() for problem in (*ending.warnings, *keeper.store.problems())),
-        *keeper.warnings,
-    ]
+    warnings = (problem.headline() for problem in (*ending.warnings, *keeper.store.problems()))
     given = {
         "recipe_text": ending.text,
         "run_directory": run.as_posix() if run else "",
-        "warnings": tuple(warnings),
+        "warnings": (*warnings, *keeper.warnings),
         "holdout_use": use,
         "reproduction": repeated,
         "costs": ending.costs,
-        "lengths": row_lengths(trained, keeper.store, state.artifacts, base),
+        "lengths": tuple(row_lengths(trained, keeper.store, state.artifacts, base)),
     }
     notes = [*moving(recipe), *keeper.notes, *keeper.store.notes()]
     return assemble(state, from_here(recipe.file), notes=notes, given=given)

@@ -38,14 +38,11 @@ TOKENS_TO_LONGEST = 2
 
 def recipe_slice(recipe: Recipe) -> Payload:
     drift = recipe.acceptance.drift
+    names = ("chosen_log_probability", "answer_length")
     return {
         "task": task_slice(recipe.task),
-        "measured": {
-            # the bounds stand in the key of `gate`
-            "chosen_log_probability": drift is not None
-            and drift.chosen_log_probability is not None,
-            "answer_length": drift is not None and drift.answer_length is not None,
-        },
+        # the bounds stand in the key of `gate`
+        "measured": {name: getattr(drift, name, None) is not None for name in names},
         "acceptance": {"confidence": recipe.acceptance.confidence},
         "splits": {"seed": recipe.splits.seed},
         "method": {"kind": recipe.method.kind},

@@ -119,13 +119,12 @@ def _predictions(
     loaded: Callable[[], LoadedModel],
 ) -> Artifact:
     recipe = context.recipe
+    sample = {"seed": recipe.splits.seed, "rows": len(part.rows)}
     payload = {
         "revision": predict.REVISION,
         "set": part.name,
         "rows": context.inputs["holdout" if part.name == "holdout" else "data"],
-        "sample": {"seed": recipe.splits.seed, "rows": len(part.rows)}
-        if len(part.rows) < part.of
-        else None,
+        "sample": sample if len(part.rows) < part.of else None,
         "model": context.inputs["train"],
         "base_model": context.base_model,
         "asked": asked.payload(),

@@ -60,9 +60,8 @@ def run(context: StageContext) -> None:
     base = context.base_model_folder()
     chat = load_chat(base, asks=None)
     whole = context.recipe.method.loss_on == "everything"
-    with (
-        rendered_rows(context, base, quiet=True).file("train.jsonl").open(encoding="utf-8") as file
-    ):
+    rendered = rendered_rows(context, base, quiet=True).file("train.jsonl")
+    with rendered.open(encoding="utf-8") as file:
         rows = trained_rows([*map(json.loads, file)], chat, learn_all=whole)
     model = given(context.recipe.teacher).model
     teacher = TeacherForTargets(

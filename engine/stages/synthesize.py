@@ -150,11 +150,13 @@ class _Synthesis:
         except StageError as error:
             # Of a server that is gone, say what would stand in for it.
             stored = "bring the store of the run that has asked it: its answers are not asked again"
-            hints = [f"{one.hint}; or {stored}" if one.hint else stored for one in error.problems]
-            pairs = zip(error.problems, hints, strict=True)
-            raise StageError(
-                [replace(one, hint=x) if one.code in UNREACHED else one for one, x in pairs]
-            ) from error
+            found = [
+                replace(one, hint=f"{one.hint}; or {stored}" if one.hint else stored)
+                if one.code in UNREACHED
+                else one
+                for one in error.problems
+            ]
+            raise StageError(found) from error
 
     def kept(self, written: WrittenRows) -> tuple[SyntheticResult, list[Example]]:
         recipe, progress = self.context.recipe, self.context.progress

@@ -169,9 +169,8 @@ class _ParityChain:
             self._accept("merged", self.merged)
         if self.recipe.export.has_graph and not self.is_over:
             self._graph()
-        if self.is_over or not self.recipe.export.has_quantized_file:
-            return
-        self._sixteen_bit()
+        if self.recipe.export.has_quantized_file and not self.is_over:
+            self._sixteen_bit()
 
     def _graph(self) -> None:
         """Ask the graph all rows; it leaves as it is, and nothing is made of it."""
@@ -203,10 +202,8 @@ class _ParityChain:
         form = self._form(ONNX, found.judged)
         bits = self.recipe.export.graph_precision or "fp32"
         precision = ladder.looser(self.context.precision, bits)
-        checks = [
-            *self._lossless_checks(form, merged, precision=precision),
-            *ladder.token_checks(found.facts, ollama_leaves=False),
-        ]
+        checks = self._lossless_checks(form, merged, precision=precision)
+        checks += ladder.token_checks(found.facts, ollama_leaves=False)
         self.results.append(self._result(form, merged, checks=checks, precision=precision))
         self.checks += checks
         self._accept(ONNX, found)
@@ -453,13 +450,11 @@ class _ParityChain:
         if last and passed:
             kept = parity_files.written_calibration(last.calibrated, self.context.workdir)
         flips = ladder.flips(self.merged.judged, last.predictions.judged) if last else ()
+        scores = {"merged": merged, QUANTIZED: last.result.scores if last else None}
         return {
             "verdict": to_json(verdict(checks)),
             "agreement": last.agreement if last else None,
-            "scores": {
-                "merged": to_json(merged),
-                QUANTIZED: to_json(last.result.scores) if last else None,
-            },
+            "scores": {name: to_json(one) for name, one in scores.items()},
             "free": to_json(last.result.free) if last and last.result.free else None,
             "flips": [
                 {"id": one.id, "target": one.target, "merged": one.before, QUANTIZED: one.after}
@@ -474,9 +469,11 @@ class _ParityChain:
 
 def _reloads(adapter: Sequence[Prediction], merged: Sequence[Prediction]) -> Check:
     """Check a model that leaves without a quantized file: loaded from its folder, it answers what the adapter did."""
-    answered = {one.id for one in adapter if one.label is not None or one.nats is not None}
-    again = [one for one in merged if one.label is not None or one.nats is not None]
-    kept = sum(one.id in answered for one in again)
+    answered, again = (
+        {one.id for one in rows if one.label is not None or one.nats is not None}
+        for rows in (adapter, merged)
+    )
+    kept = len(answered & again)
     return point_check(
         "reload",
         Status.PASS if answered and kept == len(answered) else Status.FAIL,

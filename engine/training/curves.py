@@ -85,12 +85,16 @@ def _svm_answers(
     recipe: Recipe, train: Sequence[Example], validation: Sequence[Example], *, part: float
 ) -> list[Prediction]:
     seed = recipe.splits.seed
-    folds = [(train, validation)] if validation else []
-    numbers = () if validation else inner_folds(train, INNER_FOLDS, seed=seed)
-    for fold in range(0 if validation else INNER_FOLDS):
-        pairs = [*zip(train, numbers, strict=True)]
-        learned = [row for row, number in pairs if number != fold]
-        folds.append((learned, [row for row, number in pairs if number == fold]))
+    folds = [(train, validation)]
+    if not validation:
+        pairs = [*zip(train, inner_folds(train, INNER_FOLDS, seed=seed), strict=True)]
+        folds = [
+            (
+                [row for row, number in pairs if number != fold],
+                [row for row, number in pairs if number == fold],
+            )
+            for fold in range(INNER_FOLDS)
+        ]
     return [
         row
         for learned, judged in folds

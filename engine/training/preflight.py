@@ -40,16 +40,13 @@ def refuse_unfit(method: Method, base: Path) -> None:
     kind, inner = config.get("model_type"), config.get("text_config")
     found = list[Problem]()
     if method.kind != "full" and kind in TRANSPOSED:
-        problem = Problem(
-            code="X621",
-            message=f"the matrices of a {kind} lie transposed, and no adapter beside them can be merged",
-            path="method.kind",
-            hint="set method.kind: full, or take another base model",
+        message = (
+            f"the matrices of a {kind} lie transposed, and no adapter beside them can be merged"
         )
-        found.append(problem)
-    count = (inner if isinstance(inner, dict) else config).get(
-        "num_hidden_layers", config.get("n_layer")
-    )
+        hint = "set method.kind: full, or take another base model"
+        found.append(Problem(code="X621", message=message, path="method.kind", hint=hint))
+    sizes = inner if isinstance(inner, dict) else config
+    count = sizes.get("num_hidden_layers", config.get("n_layer"))
     modules: Iterable[str] = ()
     if _named(method):
         modules = [

@@ -216,25 +216,21 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
     from engine.runtime.rendering.files import read_facts  # brings torch
     from engine.runtime.training.saved_weights import adapter_norm, model_norm
 
-    backend = load_backend(context.recipe.backend.name)
-    full = context.recipe.method.kind == "full"
+    backend, method = load_backend(context.recipe.backend.name), context.recipe.method
     norms = [one.grad_norm for one in trained.history if one.grad_norm is not None]
     # Only norms that are all zero say that no gradient came through; where none was logged, nothing is known.
     flowed = any(norms) or not norms
     norm = (
         model_norm(training.result / MODEL, training.base, flowed=flowed)
-        if full
+        if method.kind == "full"
         else adapter_norm(training.result / ADAPTER, flowed=flowed)
     )
     facts = read_facts(training.rendered)["train"]
     shared, learned = (trained.facts.get(name) for name in ("shared_prefix", "soft_targets"))
-    learns_all = context.recipe.method.loss_on == "everything"
-    ranks = context.ranks
-    together: dict[str, int] = {}
+    ranks, together = context.ranks, dict[str, int]()
     if ranks.size > 1:
         together["processes"] = ranks.size
-        division = divided(context.recipe.method, ranks)
-        together["repeated_rows"] = repeated_rows(facts.rows, division, ranks)
+        together["repeated_rows"] = repeated_rows(facts.rows, divided(method, ranks), ranks)
     return TrainingSummary(
         backend=backend.NAME,
         backend_version=backend.version() or "",
@@ -244,7 +240,9 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         epochs=trained.epochs,
         seconds=round(trained.seconds, 3),
         rows=facts.rows,
-        supervised_tokens=facts.tokens if learns_all else facts.supervised_tokens,
+        supervised_tokens=facts.tokens
+        if method.loss_on == "everything"
+        else facts.supervised_tokens,
         trainable_parameters=trained.trainable_parameters,
         total_parameters=trained.total_parameters,
         kept_step=trained.kept_step,
@@ -259,7 +257,7 @@ def summarise(trained: Trained, training: Training, context: StageContext) -> Tr
         rows_cut=facts.cut,
         shared_prefix=from_json(PrefixSharing, shared) if shared else None,
         packed_documents=facts.documents or None,
-        padding=facts.padding(context.recipe.method.max_length),
+        padding=facts.padding(method.max_length),
         soft_targets=from_json(LearnedTargets, learned) if learned else None,
         **together,
     )

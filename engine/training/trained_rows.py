@@ -26,14 +26,8 @@ from engine.values import Value
 
 def row_lengths(
     recipe: Recipe, store: Store, artifacts: Mapping[str, Artifact], base_model: Mapping[str, Any]
-) -> tuple[SplitLengths, ...]:
-    """Return what the store holds of the rows that this recipe trains and judges; nothing before they are rendered."""
-    return tuple(_lengths(recipe, store, artifacts, base_model))
-
-
-def _lengths(
-    recipe: Recipe, store: Store, artifacts: Mapping[str, Artifact], base_model: Mapping[str, Any]
 ) -> Iterator[SplitLengths]:
+    """Yield what the store holds of the rows that this recipe trains and judges; nothing before they are rendered."""
     measured: Mapping[str, Any] = {}
     if (holdout := artifacts.get("holdout")) is not None:
         payload = holdout_payload(recipe.task, base_model=base_model, holdout=holdout.key)
@@ -233,7 +227,7 @@ def counted_rows(
 ) -> tuple[int, int] | None:
     """Return the rows of train and validation that are trained; None before the tokenizer has counted them."""
     facts = _rendered_facts(recipe, store, data, base_model)
-    return None if facts is None else _rows_of(facts)
+    return _rows_of(facts) if facts else None
 
 
 def _rendered_facts(

@@ -41,6 +41,13 @@ sys.exit(main(words))
 """
 
 
+def without_extras(
+    installed: Path, folder: Path, *words: str, script: str = WITHOUT_EXTRAS
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", script, str(installed), *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built wheel."""
@@ -116,10 +123,7 @@ def test_the_base_install_needs_no_extra(words: list[str], installed: Path, tmp_
     recipe = str(installed / "engine" / "_recipes" / "quickstart.yaml")
     words = [recipe if word == "RECIPE" else word for word in words]
 
-    result = subprocess.run(
-        [sys.executable, "-c", WITHOUT_EXTRAS, str(installed), *words],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    result = without_extras(installed, tmp_path, *words)
 
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout
@@ -139,10 +143,7 @@ def test_the_base_install_reviews_a_prompt_that_quotes_rows(
         text.replace(f'"{instruction}"', json.dumps(" ".join([instruction, *rows[:100]]))), "utf-8"
     )
 
-    result = subprocess.run(
-        [sys.executable, "-c", WITHOUT_EXTRAS, str(installed), "diff", "old.yaml", "new.yaml"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    result = without_extras(installed, tmp_path, "diff", "old.yaml", "new.yaml")
 
     assert "W211" in result.stdout, result.stderr
 
@@ -157,10 +158,7 @@ def test_a_run_without_extras_says_which_to_install(installed: Path, tmp_path: P
     )
     recipe = installed / "engine" / "_recipes" / "quickstart.yaml"
 
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(installed), "run", str(recipe)],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    result = without_extras(installed, tmp_path, "run", str(recipe), script=script)
 
     assert result.returncode == 3
     assert "B402" in result.stderr

@@ -228,7 +228,7 @@ def _are_answers(profile: Profile, name: str, text: str) -> bool:
         return False
     rows = [row for row in profile.kept[:SOME] if isinstance(row.get(name), Mapping)]
     keys = {key for row in rows for key in row[name]}
-    called = next((key for key in ("name", "value", "title", "text") if key in keys), "")
+    called = next((key for key in ("name", "label", "value", "title", "text") if key in keys), "")
     column = profile.columns.get(f"{name}.{called}")
     if column and keys <= set(NAMES["one thing"]) and column.has("classes"):
         # `{"id": 3, "name": "billing"}`

@@ -175,8 +175,10 @@ def rows_of_table(text: str, usual: str) -> Found:
     if again and names_columns(head[0], head[1:]):
         why = f"`{again}` names several of its columns: the others are numbered"
         return _below_header(text, usual, why)
-    # Decimal commas divide nothing.
-    for delimiter in () if divider_of(text, ";|\t") else dict.fromkeys((usual, *",;\t|")):
+    # Decimal commas divide nothing, and semicolons in cells nothing either.
+    is_even = filled(head[0]) > 1 and {len(row) for row in head} == {filled(head[0])}
+    is_divided = is_even or divider_of(text, ";|\t")
+    for delimiter in () if is_divided else dict.fromkeys((usual, *",;\t|")):
         if _has_titles(cells_of(lines, delimiter, most=LOOKED_AT)):
             return _below_header(text, delimiter, "lines stand above the names of its columns")
     return None

@@ -1,7 +1,5 @@
 """What leaves: one module a format, named by string and imported on use."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Callable
 from pathlib import Path

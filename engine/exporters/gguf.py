@@ -1,7 +1,5 @@
 """One quantized GGUF file, and `task.json` that says how to ask it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`onnx/model.onnx` for ONNX Runtime, with its weights, tokenizer, settings and `task.json` beside it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The merged model as transformers reads it. It already stands in the merge artifact; here it is listed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

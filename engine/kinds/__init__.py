@@ -3,8 +3,6 @@
 Adding a kind is adding a module here with a `KIND`, and its name in the schema's `task.kind`: docs/extending/kind.md.
 """
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping

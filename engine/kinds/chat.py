@@ -1,7 +1,5 @@
 """Chat: conversations of which the assistant's turns are learned."""
 
-from __future__ import annotations
-
 from engine.kinds.kind import LIKELIHOOD, AnswerForm, Decoding, Draft, Kind, Turns
 
 KIND = Kind(

@@ -1,7 +1,5 @@
 """Classification: exactly one label for each text."""
 
-from __future__ import annotations
-
 from engine.kinds.kind import (
     ACCURACY,
     AVERAGES,

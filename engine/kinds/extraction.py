@@ -1,7 +1,5 @@
 """Extraction: a JSON object of a schema for each text."""
 
-from __future__ import annotations
-
 from engine.kinds.kind import (
     EXACT_MATCH,
     OF_FIELDS,

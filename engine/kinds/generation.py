@@ -1,7 +1,5 @@
 """Generation: a text for each text, with one or more right answers."""
 
-from __future__ import annotations
-
 from engine.kinds.kind import (
     EXACT_MATCH,
     VALID_OUTPUT,

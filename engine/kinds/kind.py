@@ -1,7 +1,5 @@
 """What is known of a kind of task and of its metrics, without numpy or torch."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import Final, Literal
 

@@ -1,7 +1,5 @@
 """Multilabel: any number of labels for each text."""
 
-from __future__ import annotations
-
 from engine.kinds.kind import (
     ACCURACY,
     AVERAGES,

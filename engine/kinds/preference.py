@@ -1,7 +1,5 @@
 """Preference: chosen and rejected answers, or answers with a thumb; judged by which one the model prefers."""
 
-from __future__ import annotations
-
 from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec, Turns
 
 KIND = Kind(

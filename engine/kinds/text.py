@@ -1,7 +1,5 @@
 """Text: plain documents, learned whole."""
 
-from __future__ import annotations
-
 from engine.kinds.kind import LIKELIHOOD, AnswerForm, Decoding, Draft, Kind, Turns
 
 KIND = Kind(

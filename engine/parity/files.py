@@ -1,7 +1,5 @@
 """The files that quantize makes, and which of them leave."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath

@@ -4,8 +4,6 @@ A form is compared with the one before it. Merging and converting to 16 bits los
 their answers must stay; quantizing loses something, and the recipe's bounds say how much it may.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean

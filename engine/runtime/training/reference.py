@@ -1,6 +1,6 @@
 """The reference step: the rendered rows once more through the model in the plain way, compared with the trainer's.
 
-At the first step every row of the accumulated batch passes alone, its loss is divided by the learned tokens of the
+At the first step every row of the accumulated batch passes once more, its loss is divided by the learned tokens of the
 whole batch, and the gradient of each trained tensor, made shorter as the recipe says, is that of the trainer. From then
 on, every few steps, the gradient of the loss by the logits is the one that the rendered labels give, two rows have the
 loss that they have alone, and each tensor moves as AdamW moves it with the numbers of the plan. In fp16 and in several
@@ -37,8 +37,10 @@ TIMES: Final = 8
 """How often in a training rows pass once more: two of them cost a fortieth of a step of 16."""
 SAMPLED: Final = 32
 """Numbers of each tensor that are followed, about."""
-MOST: Final = 128
+FOLLOWED: Final = 128
 """Tensors whose steps are computed at once; of more, others the next time."""
+TOGETHER: Final = 512
+"""Tokens of plain rows that pass at once: 16 rows of 64 take a fifth less time than each alone, and no more memory."""
 FEWEST: Final = 4
 """Numbers of a tensor that a step must miss: one may be a matter of rounding."""
 OFF: Final = 0.02
@@ -115,7 +117,7 @@ class Reference:
         dropout = drops_out(self._model, but_adapters=step == 0)
         is_noisy = self._args.neftune_noise_alpha or dropout
         if step == 0 and not (is_noisy or self._args.fp16 or self._has_teacher):
-            self._compute(rows)
+            self._compute(batches)
         elif not is_noisy and step % max(EACH, steps // TIMES) == 0:
             few = [row for row in batches[0][:PLAIN_ROWS] if len([*documents_of(row)]) == 1]
             if few and all(len(row["input_ids"]) <= PLAIN_TOKENS for row in few):
@@ -124,16 +126,16 @@ class Reference:
         # Not earlier: these passes were not the trainer's.
         self._batches = batches
 
-    def _compute(self, rows: Sequence[Row]) -> None:
+    def _compute(self, batches: Sequence[Sequence[Row]]) -> None:
         model = self._model
         with plainly(model, self._dtype):
             model.train()
             for module in filter(draws, model.modules()):
                 module.eval()
-            for row in (one for packed in rows for one in documents_of(packed) if learned(one)):
-                (nats,) = learned_nats(model, [row], asks_for_few=self._asks_for_few)
-                self._alone.append((float(nats.detach().sum()), len(nats)))
-                torch.autograd.backward(nats.sum() / self._total)
+            for rows in _together(batches):
+                found = learned_nats(model, rows, asks_for_few=self._asks_for_few)
+                self._alone += [(float(one.detach().sum()), len(one)) for one in found]
+                torch.autograd.backward(torch.cat(found).sum() / self._total)
             self._expected = [_of_gradient(one) for _, one in self._weights]
             grown = [one.grad for _, one in self._weights if one.grad is not None]
             length = float(torch.nn.utils.get_total_norm(grown)) if grown else 0.0
@@ -271,7 +273,7 @@ class Reference:
             self._report({"event": "taken", "step": step, "what": "optimizer", **found})
 
     def _part(self) -> Sequence[tuple[str, Weight]]:
-        apart = -(-len(self._weights) // MOST) or 1
+        apart = -(-len(self._weights) // FOLLOWED) or 1
         return self._weights[self._looks % apart :: apart]
 
     def _changed(self) -> dict[str, Any] | None:
@@ -362,6 +364,21 @@ def places_of(
             return None
         places += [number * width + start + place for place, _ in found]
     return (places, labels) if len(places) == len(labels) else None
+
+
+def _together(batches: Sequence[Sequence[Row]]) -> Iterator[list[Row]]:
+    """Yield the documents of batches that learn something: of each batch as many at once as one pass takes."""
+    for batch in batches:
+        documents = [one for packed in batch for one in documents_of(packed) if learned(one)]
+        group: list[Row] = []
+        for one in documents:
+            longest = max(len(row["input_ids"]) for row in (*group, one))
+            if group and (len(group) + 1) * longest > TOGETHER:
+                yield group
+                group = []
+            group.append(one)
+        if group:
+            yield group
 
 
 def drops_out(model: torch.nn.Module, *, but_adapters: bool = False) -> float:

@@ -246,15 +246,13 @@ def _of_file(options: argparse.Namespace, text: str) -> Answer:
     gguf = named_gguf(options)
     confine_asking(options, (gguf, gguf.parent), Path(options.store or STORE))
 
-    with leases.temporary_folder() as folder:
-        return answer_text(
-            gguf,
-            text,
-            abstain_below=options.abstain_below,
-            threads=detect_device().cores,
-            workdir=folder,
-            progress=SilentProgress(),
-        )
+    return answer_text(
+        gguf,
+        text,
+        abstain_below=options.abstain_below,
+        threads=detect_device().cores,
+        progress=SilentProgress(),
+    )
 
 
 def _of_weights(options: argparse.Namespace, text: str) -> Answer:

@@ -79,7 +79,6 @@ class GgufAsker(Value):
     chat: Chat
     modelfile: str
     threads: int
-    workdir: Path
     progress: Progress
     is_whole: bool = True
     """How it reads all texts is looked at. Another file of the same tokens and template is asked that instead."""
@@ -151,9 +150,7 @@ class GgufAsker(Value):
     def _answers(self, request: Request) -> GgufAnswers:
         from engine.runtime.llama.client import ask_gguf  # only where a file is asked
 
-        return ask_gguf(
-            self.path, request, threads=self.threads, workdir=self.workdir, progress=self.progress
-        )
+        return ask_gguf(self.path, request, threads=self.threads, progress=self.progress)
 
     def _ids(self, texts: Iterable[str]) -> list[list[int]]:
         return self.chat.all_token_ids([*texts])

@@ -133,7 +133,6 @@ def measured_speed(
             # all cores, and not the lock's threads: it is this machine that is timed, and no
             # answer stands on it
             threads=context.device.cores,
-            workdir=context.scratch,
             progress=context.progress_of("speed"),
         )
         found = {"speed": answers.speed, "peak_memory_bytes": answers.peak_memory_bytes}

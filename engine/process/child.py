@@ -122,7 +122,7 @@ class Child:
             yield line.decode("utf-8", errors="replace").rstrip("\r\n")
 
     def _read(self, stream: IO[bytes], idle: float) -> Iterator[bytes]:
-        clock, rest = IdleClock(self.number, limit=idle), b""
+        clock, parts = IdleClock(self.number, limit=idle), list[bytes]()
         while True:
             if not select.select([stream], [], [], min(IDLE_POLL_SECONDS, idle / LOOKS))[0]:
                 clock.tick()
@@ -130,7 +130,12 @@ class Child:
             clock.wrote()
             # not `readline`: half a line must not keep us from looking at the clock
             found = os.read(stream.fileno(), 1 << 16)
-            *whole, rest = (rest + found).split(b"\n")
+            parts.append(found)
+            # joined once a line: some are of a hundred megabytes
+            if found and b"\n" not in found:
+                continue
+            *whole, rest = b"".join(parts).split(b"\n")
+            parts = [rest]
             yield from whole
             if not found:
                 if rest:

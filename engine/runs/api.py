@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 from engine.environment import detect_device
 from engine.evidence import SHOWN_AS, Report, StageRecord
-from engine.files import leases
 from engine.lock.policy import PLAIN, LockOptions, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher
 from engine.pipeline.plan import Plan, collect_inputs, plan_run
@@ -150,15 +149,13 @@ def predict(
     gguf = Path(model)
     if not is_model_file(str(model)):
         gguf = exported_gguf(find_run(_root(store), str(model)))
-    with leases.temporary_folder() as folder:
-        return answer_text(
-            gguf,
-            text,
-            abstain_below=abstain_below,
-            threads=detect_device().cores,
-            workdir=folder,
-            progress=SilentProgress(),
-        )
+    return answer_text(
+        gguf,
+        text,
+        abstain_below=abstain_below,
+        threads=detect_device().cores,
+        progress=SilentProgress(),
+    )
 
 
 def _root(store: Location | None) -> Path:

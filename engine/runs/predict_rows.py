@@ -36,8 +36,7 @@ from engine.progress import Progress
 from engine.recipe.model import PathRef, Source, Task
 from engine.recipe.prompt import answer_value
 from engine.recipe.text.paths import format_of
-from engine.runtime.llama.client import Answer, read_answers, request_for
-from engine.runtime.llama.held import held_model
+from engine.runtime.llama.client import Answer, held_model, read_answers, request_for
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
 from engine.runtime.rendering.windows import TooLong
 from engine.store import Store, product_key, sha256_of

@@ -19,8 +19,14 @@ from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text
 from engine.render.progress import SilentProgress
 from engine.runs.model_forms import WeightsModel
-from engine.runtime.llama.client import Answer, Request, read_answers, request_for
-from engine.runtime.llama.held import HeldModel, held_model
+from engine.runtime.llama.client import (
+    Answer,
+    HeldModel,
+    Request,
+    held_model,
+    read_answers,
+    request_for,
+)
 from engine.runtime.rendering.task_file import TaskFile
 from engine.values import Value
 

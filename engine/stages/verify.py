@@ -434,7 +434,6 @@ class _ParityChain:
             chat=self.chat,
             modelfile=modelfile,
             threads=self.context.device.threads,
-            workdir=self.context.scratch,
             progress=self.context.progress_of(name),
         )
 

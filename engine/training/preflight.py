@@ -186,7 +186,6 @@ def _check_converter(context: StageContext, base: Path, rows: str) -> list[str]:
                 folder / FILE,
                 Request(read=texts),
                 threads=context.device.threads,
-                workdir=folder,
                 progress=context.progress,
             ).read
         pairs = zip(texts, chat.all_token_ids(texts), read, strict=True)

@@ -107,8 +107,8 @@ def answers(loaded: LoadedModel) -> tuple[str, ...]:
     return make_task_file(TASK, loaded.chat).answers
 
 
-def asked(gguf: Path, prompts: list[str], answers: tuple[str, ...], folder: Path) -> GgufAnswers:
-    return choose_gguf(gguf, prompts, answers, threads=2, workdir=folder, progress=Silent())
+def asked(gguf: Path, prompts: list[str], answers: tuple[str, ...]) -> GgufAnswers:
+    return choose_gguf(gguf, prompts, answers, threads=2, progress=Silent())
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def chosen(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> GgufAnswers:
     """What the quantized file says to every prompt."""
-    return asked(exported[0], prompts, answers, tmp_path_factory.mktemp("asked"))
+    return asked(exported[0], prompts, answers)
 
 
 @torch.inference_mode()
@@ -162,7 +162,7 @@ def test_the_effective_bits_and_the_fallbacks_of_a_small_model_are_reported(
 
 
 def test_the_file_answers_a_text_by_itself(exported: tuple[Path, Any], tmp_path: Path) -> None:
-    answer = answer_text(exported[0], TEXTS[0], threads=2, workdir=tmp_path, progress=Silent())
+    answer = answer_text(exported[0], TEXTS[0], threads=2, progress=Silent())
 
     assert answer.label in TASK.labels
     assert answer.probability is not None
@@ -186,7 +186,7 @@ def test_a_damaged_tensor_shows_in_the_answers(
     data[start : start + size] = bytes(reversed(data[start : start + size]))
     damaged.write_bytes(bytes(data))
 
-    broken = asked(damaged, prompts, answers, tmp_path)
+    broken = asked(damaged, prompts, answers)
 
     pairs = zip(chosen.choices, broken.choices, strict=broken.is_finite)
     assert not broken.is_finite or sum(one.index == two.index for one, two in pairs) < len(prompts)

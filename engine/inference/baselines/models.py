@@ -123,7 +123,7 @@ PROSE_BYTES = 2
 
 
 def ask_file(
-    gguf: Path, question: Question, *, threads: int, work_dir: Path, progress: Progress
+    gguf: Path, question: Question, *, threads: int, progress: Progress
 ) -> BaselinePredictions:
     """Return what the file says to every row. EnvironmentProblem X640, StageError X602, X634, X641."""
     from engine.runtime.llama.client import Request, ask_gguf, file_tokenizer
@@ -141,7 +141,7 @@ def ask_file(
         adds_special=True,
         distribution=True,
     )
-    answers = ask_gguf(gguf, request, threads=threads, workdir=work_dir, progress=progress)
+    answers = ask_gguf(gguf, request, threads=threads, progress=progress)
     facts = {"version": answers.version, "bytes": gguf.stat().st_size}
     rows = question.fold.judged
     if task.spec.decoding is Decoding.LABEL_SCORING:

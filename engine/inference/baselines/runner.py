@@ -239,10 +239,10 @@ class Asker:
             from engine.inference.baselines.models import ask_model  # brings torch
 
             return ask_model(self.models.of(baseline.ref), question, progress=progress)
-        work_dir = self.context.scratch_for("predictions", payload)
         if baseline.endpoint is not None:
             from engine.inference.baselines.served import ask_served  # rarely asked
 
+            work_dir = self.context.scratch_for("predictions", payload)
             return ask_served(
                 baseline.endpoint, question, work_dir=work_dir, progress=progress, draws=self.draws
             )
@@ -252,7 +252,7 @@ class Asker:
 
         # the lock's number where there is one: another order of sums changes bits, and so may an answer
         path, threads = baseline.gguf.path, self.context.device.threads
-        return ask_file(path, question, threads=threads, work_dir=work_dir, progress=progress)
+        return ask_file(path, question, threads=threads, progress=progress)
 
 
 @contextmanager

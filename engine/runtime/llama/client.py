@@ -1,21 +1,28 @@
 """A GGUF file run by llama.cpp, as the people who get it will run it: constrained and free answers.
 
-Each call is one process of `engine.runtime.llama.worker`; a crash of llama.cpp is a StageError with
-its last words, not the end of the run.
+The file is held by a process of `engine.runtime.llama.worker`, which is asked once or again and again; a crash of
+llama.cpp is a StageError with its last words, not the end of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Final, Self
 
 from msgspec import convert
 
 from engine.environment import version_of
 from engine.errors import EnvironmentProblem, RecipeError, StageError, install_hint
-from engine.files.reading import MOST_ANSWERS, read_json
+from engine.files.reading import BYTES_A_PART, MOST_ANSWERS, parse_json
 from engine.kinds import KINDS, Decoding
+from engine.process import start as processes
+from engine.process.child import Child, HangsError
+from engine.process.policies import rights_of
 from engine.process.start import module
 from engine.progress import Progress
 from engine.recipe import prompt
@@ -28,7 +35,8 @@ from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.rendering.task_file import TaskFile, read_task_file
 from engine.runtime.rendering.windows import TooLong, too_long, too_long_words
 from engine.runtime.scoring.label_search import LabelChoice, tempered
-from engine.runtime.tool_process import request_files, run_tool
+from engine.runtime.tool_process import failure, hanging
+from engine.store.store import out_of_room
 from engine.values import Value, field, replace, to_json
 
 BOS, EOS = "tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"
@@ -90,7 +98,10 @@ def file_tokenizer(path: Path) -> FileTokenizer:
     )
 
 
-WORKER = "engine.runtime.llama.worker"
+WORKER: Final = "engine.runtime.llama.worker"
+TOOL: Final = "llama.cpp"
+ENDING_SECONDS: Final = 5.0
+"""That a process has to end by itself once it writes no more; then its exit code says how it failed."""
 
 
 class Request(Value):
@@ -170,40 +181,75 @@ class GgufAnswers(Value):
         return too_long(len(self.token_ids[place]), self.window)
 
 
-def ask_gguf(
-    gguf: Path, request: Request, *, threads: int, workdir: Path, progress: Progress
-) -> GgufAnswers:
-    """Ask the file everything in the request. EnvironmentProblem X640, StageError X641 when llama.cpp fails."""
-    require_llama()
-    asked = {"gguf": str(gguf.absolute()), "threads": threads, **to_json(request)}
-    total = max(len(request.prompts), len(request.learned))
-    with request_files(asked, workdir, name="llama") as (request_file, result_file):
-        run_tool(
-            module(WORKER)(str(request_file), str(result_file)),
-            code="X641",
-            tool="llama.cpp",
-            uses_gpu=True,
-            reads=(gguf,),
-            writes=(workdir,),
-            on_line=lambda line: report_line(line, total, progress),
-        )
-        return from_json(read_json(result_file, limit=MOST_ANSWERS), request)
+@dataclass(slots=True)
+class HeldModel:
+    """A process that has read a GGUF file."""
+
+    child: Child
+    _lines: Iterator[str]
+    _errors: IO[bytes]
+    _folder: Path
+
+    def ask(self, request: Request, progress: Progress) -> GgufAnswers:
+        """Return its answers. StageError X641 when it has ended, X800 when it hangs, OSError for a full disk."""
+        asked = json.dumps(to_json(request))
+        total = max(len(request.prompts), len(request.learned))
+        try:
+            self.child.send(f"{asked}\n")
+        except OSError as error:
+            raise self._failure() from error
+        while (line := self.line()).isdigit():
+            progress.update(int(line), total, "rows")
+        answers = convert(parse_json(line, parts=MOST_ANSWERS // BYTES_A_PART), GgufAnswers)
+        wanted = sum(answers.too_long(place) is None for place in range(len(request.prompts)))
+        if answers.is_finite and request.answers and len(answers.choices) != wanted:
+            what = f"llama.cpp answered {len(answers.choices)} of {wanted} rows"
+            raise StageError.one("X641", what)
+        return answers
+
+    def line(self) -> str:
+        """Return its next line. Raises as `ask`."""
+        try:
+            line = next(self._lines, "")
+        except HangsError as error:
+            raise hanging(TOOL, error) from error
+        if not line:
+            raise self._failure()
+        return line
+
+    def _failure(self) -> StageError | OSError:
+        self.child.has_ended(within=ENDING_SECONDS)
+        found = failure("X641", TOOL, status=self.child.kill(), errors=self._errors)
+        return out_of_room(found, self._folder) or found
 
 
-def require_llama() -> None:
-    """EnvironmentProblem X640 where llama.cpp is not installed."""
+@contextmanager
+def held_model(gguf: Path, *, threads: int) -> Iterator[HeldModel]:
+    """Yield a process that has read the file, and end it. EnvironmentProblem X640, StageError X641."""
     if version_of("inferna") is None:
         hint = install_hint("gguf")
         raise EnvironmentProblem.one("X640", "llama.cpp is not installed", hint=hint)
+    command = module(WORKER)(str(gguf.absolute()), str(threads))
+    with tempfile.TemporaryFile() as errors, processes.working_folder() as folder:
+        child = processes.start(
+            command,
+            folder=folder,
+            variables=processes.environment(),
+            out=processes.PIPE,
+            errors=errors,
+            given=processes.PIPE,
+            rights=rights_of(command, reads=(gguf,), uses_gpu=True),
+        )
+        with child:
+            held = HeldModel(child, child.lines(), errors, folder)
+            held.line()  # it says that the file is read
+            yield held
 
 
-def from_json(found: dict[str, Any], request: Request) -> GgufAnswers:
-    """Return what a worker wrote to a request. StageError X641 where a row has no choice."""
-    answers = convert(found, GgufAnswers)
-    wanted = sum(answers.too_long(place) is None for place in range(len(request.prompts)))
-    if answers.is_finite and request.answers and len(answers.choices) != wanted:
-        raise StageError.one("X641", f"llama.cpp answered {len(answers.choices)} of {wanted} rows")
-    return answers
+def ask_gguf(gguf: Path, request: Request, *, threads: int, progress: Progress) -> GgufAnswers:
+    """Ask the file everything in the request, by a process of its own. Raises as `held_model` and `HeldModel.ask`."""
+    with held_model(gguf, threads=threads) as held:
+        return held.ask(request, progress)
 
 
 class Answer(Value):
@@ -251,7 +297,6 @@ def answer_text(
     *,
     abstain_below: float | None = None,
     threads: int,
-    workdir: Path,
     progress: Progress,
 ) -> Answer:
     """Return the answer of an exported model to one text, asked as in training; a `text` model goes on.
@@ -264,7 +309,7 @@ def answer_text(
     task = read_task_file(gguf.parent)
     refuse_blank(text, task)
     request = request_for(task, [text], free=True)
-    answers = ask_gguf(gguf, request, threads=threads, workdir=workdir, progress=progress)
+    answers = ask_gguf(gguf, request, threads=threads, progress=progress)
     (answer,) = read_answers(task, answers, 1)
     return held_answer(answer, task.threshold(abstain_below))
 
@@ -340,9 +385,3 @@ def read_answers(task: TaskFile, answers: GgufAnswers, count: int) -> list[Answe
             )
         )
     return found
-
-
-def report_line(line: str, total: int, progress: Progress) -> None:
-    """Report the number of rows done, where that is what a line says."""
-    if line.isdigit():
-        progress.update(int(line), total, "rows")

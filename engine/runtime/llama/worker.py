@@ -1,9 +1,9 @@
-"""Runs a GGUF file with llama.cpp in a process of its own: `python -m engine.runtime.llama.worker REQUEST RESULT`.
+"""Runs a GGUF file with llama.cpp in a process of its own: `python -m engine.runtime.llama.worker GGUF THREADS`.
 
-llama.cpp aborts the process on some errors, so it never shares one with the pipeline. The request is the
-JSON of `engine.runtime.llama.client.Request`, the result that of its `GgufAnswers`. Each finished group of rows
-prints one line, the number of rows done. Prompts are read with special tokens recognised and none added,
-`sent` with those that the file adds. With `--hold GGUF THREADS` it stays, and answers each line of its input.
+llama.cpp aborts the process on some errors, so it never shares one with the pipeline. Each line of its input is the
+JSON of a `engine.runtime.llama.client.Request`, and is answered by a line with that of its `GgufAnswers`. Each finished
+group of rows prints one line before, the number of rows done. Prompts are read with special tokens recognised and none
+added, `sent` with those that the file adds.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
 from typing import IO, TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
-from engine.files.reading import MOST_ANSWERS, parse_json, read_json
+from engine.files.reading import BYTES_A_PART, MOST_ANSWERS, parse_json
 from engine.runtime.llama.engine import TOKENS, Context, Engine, PrefixedRows, run_beside
 from engine.runtime.llama.jobs import (
     CombinedJob,
@@ -245,13 +245,6 @@ class _Vocabulary:
         return list(self._vocab.tokenize(text, add_special=False, parse_special=True))
 
 
-def main(request: Path, result: Path) -> None:
-    asked = read_json(request, limit=MOST_ANSWERS)
-    report = partial(print, flush=True)
-    found = answer(Engine(asked["gguf"], threads=asked["threads"]), asked, report)
-    result.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
-
-
 def serve(engine: Engine, given: IO[str], out: IO[str]) -> None:
     """Answer every line, the JSON of a `client.Request`, until there are no more.
 
@@ -265,10 +258,11 @@ def serve(engine: Engine, given: IO[str], out: IO[str]) -> None:
 
     write({"ready": True})
     for line in given:
-        write(answer(engine, parse_json(line), write))
+        asked = parse_json(line, parts=MOST_ANSWERS // BYTES_A_PART)
+        write(answer(engine, asked, write))
 
 
-def hold(gguf: str, threads: int) -> None:
+def main(gguf: str, threads: int) -> None:
     """Serve standard input; whatever llama.cpp prints goes to standard error."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -276,7 +270,4 @@ def hold(gguf: str, threads: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--hold":
-        hold(sys.argv[2], int(sys.argv[3]))
-    else:
-        main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]))

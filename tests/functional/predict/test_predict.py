@@ -15,8 +15,7 @@ from engine.progress import Progress
 from engine.render.progress import SilentProgress
 from engine.runs import predict_rows
 from engine.runs.model_forms import WeightsModel
-from engine.runtime.llama.client import GgufAnswers, Request
-from engine.runtime.llama.held import HeldModel
+from engine.runtime.llama.client import GgufAnswers, HeldModel, Request
 from engine.serving.asker import ServedWeights
 from engine.store import Store
 from support.project import Project

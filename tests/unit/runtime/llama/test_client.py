@@ -61,10 +61,9 @@ def test_the_choice_is_that_of_scoring_every_answer_by_itself(
     pico: LoadedModel,
     gguf: Path,
     prompts: list[str],
-    tmp_path: Path,
     progress: Any,
 ) -> None:
-    common: Any = {"threads": 1, "workdir": tmp_path, "progress": progress}
+    common: Any = {"threads": 1, "progress": progress}
     best = choose_gguf(gguf, prompts, answers, **common)
     every = choose_gguf(gguf, prompts, answers, **common, distribution=True)
 
@@ -76,7 +75,7 @@ def test_the_choice_is_that_of_scoring_every_answer_by_itself(
 
 
 def test_the_likelihood_is_that_of_transformers(
-    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+    pico: LoadedModel, gguf: Path, prompts: list[str], progress: Any
 ) -> None:
     ids = [pico.chat.token_ids(prompt) for prompt in prompts]
     rows = [
@@ -84,7 +83,7 @@ def test_the_likelihood_is_that_of_transformers(
         for row in ids
     ]
 
-    answers = ask_gguf(gguf, Request(learned=rows), threads=1, workdir=tmp_path, progress=progress)
+    answers = ask_gguf(gguf, Request(learned=rows), threads=1, progress=progress)
 
     expected = [
         -sum(
@@ -96,12 +95,10 @@ def test_the_likelihood_is_that_of_transformers(
     assert expected == pytest.approx(answers.likelihoods, rel=2e-3)
 
 
-def test_speed_and_memory_are_measured(
-    gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
-) -> None:
+def test_speed_and_memory_are_measured(gguf: Path, prompts: list[str], progress: Any) -> None:
     request = Request(prompts=prompts[:3], timed=4)
 
-    answers = ask_gguf(gguf, request, threads=1, workdir=tmp_path, progress=progress)
+    answers = ask_gguf(gguf, request, threads=1, progress=progress)
 
     assert answers.speed is not None
     assert (answers.speed["prompts"], answers.speed["tokens"]) == (3, 4)
@@ -110,17 +107,17 @@ def test_speed_and_memory_are_measured(
 
 
 def test_prompts_have_the_tokens_of_transformers(
-    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+    pico: LoadedModel, gguf: Path, prompts: list[str], progress: Any
 ) -> None:
-    answers = choose_gguf(gguf, prompts, ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+    answers = choose_gguf(gguf, prompts, ANSWERS, threads=1, progress=progress)
 
     assert [pico.chat.token_ids(prompt) for prompt in prompts] == answers.token_ids
 
 
 def test_free_text_comes_with_the_same_choices(
-    pico: LoadedModel, gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
+    pico: LoadedModel, gguf: Path, prompts: list[str], progress: Any
 ) -> None:
-    common: Any = {"threads": 1, "workdir": tmp_path, "progress": progress, "distribution": True}
+    common: Any = {"threads": 1, "progress": progress, "distribution": True}
     alone = choose_gguf(gguf, prompts[::-1], MANY, **common)
 
     both = choose_gguf(gguf, prompts, MANY, **common, max_new_tokens=4)
@@ -131,14 +128,6 @@ def test_free_text_comes_with_the_same_choices(
     assert (expected, alone.choices[::-1]) == (both.texts, both.choices)
 
 
-def test_no_file_of_the_exchange_stays(
-    gguf: Path, prompts: list[str], tmp_path: Path, progress: Any
-) -> None:
-    choose_gguf(gguf, prompts[:1], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
-
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_file_that_is_no_model_is_a_stage_error_with_the_last_words(
     tmp_path: Path, progress: Any
 ) -> None:
@@ -146,7 +135,7 @@ def test_a_file_that_is_no_model_is_a_stage_error_with_the_last_words(
     path.write_bytes(b"GGUF broken")
 
     with pytest.raises(StageError) as caught:
-        choose_gguf(path, ["a"], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+        choose_gguf(path, ["a"], ANSWERS, threads=1, progress=progress)
 
     problem = caught.value.problems[0]
     assert (problem.code, "broken.gguf" in (problem.hint or "")) == ("X641", True)
@@ -158,7 +147,7 @@ def test_without_llama_cpp_the_extra_is_named(
     monkeypatch.setattr(llama, "version_of", lambda _name: None)
 
     with pytest.raises(EnvironmentProblem) as caught:
-        choose_gguf(tmp_path, ["a"], ANSWERS, threads=1, workdir=tmp_path, progress=progress)
+        choose_gguf(tmp_path, ["a"], ANSWERS, threads=1, progress=progress)
 
     assert "uv sync --extra gguf" in (caught.value.problems[0].hint or "")
 

@@ -10,8 +10,7 @@ import pytest
 
 from engine.errors import StageError
 from engine.render.progress import SilentProgress
-from engine.runtime.llama.client import Request
-from engine.runtime.llama.held import HeldModel
+from engine.runtime.llama.client import HeldModel, Request
 
 ANSWERS = {
     "choices": [{"index": 0, "probability": 0.9, "probabilities": [0.9, 0.1], "greedy": 0}],
@@ -23,6 +22,9 @@ ANSWERS = {
 class _Child:
     def send(self, text: str) -> None:
         self.asked = json.loads(text)
+
+    def has_ended(self, *, within: float) -> bool:
+        return True
 
     def kill(self) -> int:
         return 1

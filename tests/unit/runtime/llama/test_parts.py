@@ -1,7 +1,6 @@
 """Rows that are asked in two parts have the same numbers beside each other and one part after the other."""
 
 import random
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,36 +20,30 @@ def prompts(pico: LoadedModel) -> list[str]:
     return [pico.chat.prompt([{"role": "user", "content": text}]) for text in texts]
 
 
-def _asked(prompts: list[str], tmp_path: Path, progress: Any, *, threads: int) -> GgufAnswers:
-    common: Any = {"threads": threads, "workdir": tmp_path, "progress": progress}
+def _asked(prompts: list[str], progress: Any, *, threads: int) -> GgufAnswers:
+    common: Any = {"threads": threads, "progress": progress}
     return choose_gguf(pico_gguf(), prompts, ANSWERS, **common, distribution=True)
 
 
-def test_the_number_of_threads_changes_no_number(
-    prompts: list[str], tmp_path: Path, progress: Any
-) -> None:
-    one, two, many = (
-        _asked(prompts, tmp_path, progress, threads=threads).choices for threads in (1, 2, 5)
-    )
+def test_the_number_of_threads_changes_no_number(prompts: list[str], progress: Any) -> None:
+    one, two, many = (_asked(prompts, progress, threads=threads).choices for threads in (1, 2, 5))
 
     assert len(one) == ROWS
     assert one == two == many
 
 
-def test_two_parts_answer_as_rows_alone(prompts: list[str], tmp_path: Path, progress: Any) -> None:
-    together = _asked(prompts, tmp_path, progress, threads=2).choices
+def test_two_parts_answer_as_rows_alone(prompts: list[str], progress: Any) -> None:
+    together = _asked(prompts, progress, threads=2).choices
 
     for place in (0, 7, ROWS - 1):
-        (alone,) = _asked([prompts[place]], tmp_path, progress, threads=2).choices
+        (alone,) = _asked([prompts[place]], progress, threads=2).choices
         assert alone.probabilities == pytest.approx(together[place].probabilities, abs=1e-3)
 
 
-def test_the_order_of_the_rows_changes_no_number(
-    prompts: list[str], tmp_path: Path, progress: Any
-) -> None:
+def test_the_order_of_the_rows_changes_no_number(prompts: list[str], progress: Any) -> None:
     places = random.Random(1).sample(range(ROWS), ROWS)
 
-    usual = _asked(prompts, tmp_path, progress, threads=2).choices
-    other = _asked([prompts[at] for at in places], tmp_path, progress, threads=2).choices
+    usual = _asked(prompts, progress, threads=2).choices
+    other = _asked([prompts[at] for at in places], progress, threads=2).choices
 
     assert [usual[at] for at in places] == other

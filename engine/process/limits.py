@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _STATM: Final = Path("/proc/self/statm")
+_STATUS: Final = Path("/proc/self/status")
+
+
+def resident_bytes(*, peak: bool) -> int:
+    """Return the memory that this process holds, or has held at most; where only that is known, the latter."""
+    name = "VmHWM:" if peak else "VmRSS:"
+    with contextlib.suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) << 10
+    # Kilobytes on Linux, bytes on macOS (getrusage(2) of each).
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest if sys.platform == "darwin" else largest << 10
 
 
 class TooSlowError(BaseException):

@@ -40,7 +40,9 @@ def note(
     span = f"{min(sizes)} to {max(sizes)}" if len(sizes) > 1 else f"{min(sizes)}"
     task, rows = recipe.task, f"{span} train rows"
     if baseline.kind == "majority":
-        return f"always {_most_frequent(fold, task)}, most frequent in training"
+        answer = most_frequent(fold.train, task)
+        shown = answer if len(answer) <= SHOWN else f"{answer[: SHOWN - 1]}…"
+        return f"always `{shown}`, most frequent in training"
     if baseline.kind in ALWAYS_ALIKE:
         return ALWAYS_ALIKE[baseline.kind]
     if baseline.kind == "tfidf_svm":
@@ -56,11 +58,6 @@ def note(
     if baseline.gguf is not None:
         who = f"`{baseline.gguf.written}` in llama.cpp"
     return f"{who}, {_how(baseline, task, facts)}{remarks}"
-
-
-def _most_frequent(fold: Fold, task: Task) -> str:
-    answer = most_frequent(fold.train, task)
-    return f"`{answer if len(answer) <= SHOWN else f'{answer[: SHOWN - 1]}…'}`"
 
 
 def _of_encoder(

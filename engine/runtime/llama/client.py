@@ -21,7 +21,7 @@ from engine.errors import EnvironmentProblem, RecipeError, StageError, install_h
 from engine.files.reading import BYTES_A_PART, MOST_ANSWERS, parse_json
 from engine.kinds import KINDS, Decoding
 from engine.process import start as processes
-from engine.process.child import Child, HangsError
+from engine.process.child import GRACE_SECONDS, Child, HangsError
 from engine.process.policies import rights_of
 from engine.process.start import module
 from engine.progress import Progress
@@ -100,8 +100,6 @@ def file_tokenizer(path: Path) -> FileTokenizer:
 
 WORKER: Final = "engine.runtime.llama.worker"
 TOOL: Final = "llama.cpp"
-ENDING_SECONDS: Final = 5.0
-"""That a process has to end by itself once it writes no more; then its exit code says how it failed."""
 
 
 class Request(Value):
@@ -218,7 +216,8 @@ class HeldModel:
         return line
 
     def _failure(self) -> StageError | OSError:
-        self.child.has_ended(within=ENDING_SECONDS)
+        # Its exit code says how it failed.
+        self.child.has_ended(within=GRACE_SECONDS)
         found = failure("X641", TOOL, status=self.child.kill(), errors=self._errors)
         return out_of_room(found, self._folder) or found
 

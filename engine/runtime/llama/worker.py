@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from statistics import median
 from typing import IO, TYPE_CHECKING, Any
 
 from inferna._internal import build_config
 
 from engine.files.reading import BYTES_A_PART, MOST_ANSWERS, parse_json
+from engine.process.limits import resident_bytes
 from engine.runtime.llama.engine import TOKENS, Context, Engine, PrefixedRows, run_beside
 from engine.runtime.llama.jobs import (
     CombinedJob,
@@ -37,8 +36,6 @@ from engine.values import to_json
 
 if TYPE_CHECKING:
     from llguidance import LLTokenizer
-
-STATUS = Path("/proc/self/status")
 
 
 def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> dict[str, Any]:
@@ -85,15 +82,6 @@ def measure_speed(engine: Engine, rows: Sequence[list[int]], *, tokens: int) -> 
 def _read(context: Context, tokens: Sequence[int], *, start: int) -> int:
     """Read tokens behind so many; return the most probable next one."""
     return int(context.logits(context.feed(0, start, tokens, wanted=True)).argmax())
-
-
-def peak_memory() -> int:
-    try:
-        lines = STATUS.read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024
-    except (OSError, StopIteration, ValueError):
-        unit = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 BATCH = 128
@@ -174,7 +162,7 @@ def answer(
         result["is_finite"] = False
     if request["timed"]:
         result["speed"] = measure_speed(engine, result["token_ids"], tokens=request["timed"])
-    return {**result, "peak_memory_bytes": peak_memory()}
+    return {**result, "peak_memory_bytes": resident_bytes(peak=True)}
 
 
 def _generate(

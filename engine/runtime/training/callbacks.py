@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import resource
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,6 +14,7 @@ from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import rotate_checkpoints
 
 from engine.files.digests import write_digests
+from engine.process.limits import resident_bytes
 from engine.runtime.training.first_step import FirstStep, optimizer_steps, still_parts
 from engine.runtime.training.gradients import agreement, autocast_dtype
 from engine.runtime.training.in_force import (
@@ -32,7 +30,6 @@ from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import saved_otherwise
 
 _CLEAR = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
 _FORGET_PEAK = "5"
 """Written to `clear_refs`, this sets the peak of the resident size back to what it is now (proc(5))."""
 
@@ -52,14 +49,7 @@ def begin(device: str) -> bool:
 def held_bytes(device: str, *, peak: bool) -> int:
     if device == "cuda":
         return int(torch.cuda.max_memory_allocated() if peak else torch.cuda.memory_allocated())
-    name = "VmHWM:" if peak else "VmRSS:"
-    with contextlib.suppress(OSError):
-        for line in _STATUS.read_text(encoding="ascii").splitlines():
-            if line.startswith(name):
-                return int(line.split()[1]) << 10
-    # Kilobytes on Linux, bytes on macOS (getrusage(2) of each).
-    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return largest if sys.platform == "darwin" else largest << 10
+    return resident_bytes(peak=peak)
 
 
 Event = Mapping[str, Any]

@@ -27,7 +27,6 @@ from engine.runtime.training.prefix_attention import NAME as SHARED_ATTENTION
 from engine.runtime.training.rows_seen import RowsSeen, Tokens, Written, digest_of
 
 PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
-MATRIX: Final = 2
 Report = Callable[[Mapping[str, Any]], None]
 Row = Mapping[str, Sequence[int]]
 PLAIN_ROWS: Final = 2
@@ -47,7 +46,7 @@ def still_parts(model: torch.nn.Module) -> dict[str, Any]:
     for name, weight in model.named_parameters():
         mark = next((one for one in PAIR if one in name), "")
         # Experts may be asked nothing.
-        if weight.requires_grad and "expert" not in name and (mark or weight.ndim >= MATRIX):
+        if weight.requires_grad and "expert" not in name and (mark or weight.ndim > 1):
             stem = name.partition(mark)[0] if mark else name
             own = parts.setdefault(stem.removeprefix("base_model.model."), [])
             own += [] if weight.grad is None else [weight.grad]

@@ -26,7 +26,6 @@ PLAIN: Final = re.compile(r"((layernorm|rmsnorm|_norm|\.norm)\.weight|\.bias)$")
 """How the names end of weights that transformers never decays."""
 LIKE_PLAIN: Final = re.compile(r"norm|bias", re.IGNORECASE)
 """What stands in the names of those that it may not decay."""
-MATRIX: Final = 2
 POINTS: Final = 20
 
 
@@ -90,7 +89,7 @@ def other_decay(model: torch.nn.Module, args: TrainingArguments, optimizer: Any)
             continue
         if PLAIN.search(name) and decay[id(weight)]:
             return f"has weight_decay for `{name}`, planned is none for norms and biases"
-        if weight.ndim == MATRIX and not LIKE_PLAIN.search(name) and not decay[id(weight)]:
+        if weight.ndim == 2 and not LIKE_PLAIN.search(name) and not decay[id(weight)]:
             return f"has no weight_decay for `{name}`, planned is {args.weight_decay:g}"
     return ""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import batched
 from typing import Any, Final
 
 import torch
@@ -132,10 +133,13 @@ class Reference:
             model.train()
             for module in filter(draws, model.modules()):
                 module.eval()
-            for rows in _together(batches):
-                found = learned_nats(model, rows, asks_for_few=self._asks_for_few)
-                self._alone += [(float(one.detach().sum()), len(one)) for one in found]
-                torch.autograd.backward(torch.cat(found).sum() / self._total)
+            for batch in batches:
+                every = [one for packed in batch for one in documents_of(packed) if learned(one)]
+                longest = max((len(row["input_ids"]) for row in every), default=1)
+                for rows in batched(every, max(1, TOGETHER // longest), strict=False):
+                    found = learned_nats(model, rows, asks_for_few=self._asks_for_few)
+                    self._alone += [(float(one.detach().sum()), len(one)) for one in found]
+                    torch.autograd.backward(torch.cat(found).sum() / self._total)
             self._expected = [_of_gradient(one) for _, one in self._weights]
             grown = [one.grad for _, one in self._weights if one.grad is not None]
             length = float(torch.nn.utils.get_total_norm(grown)) if grown else 0.0
@@ -364,21 +368,6 @@ def places_of(
             return None
         places += [number * width + start + place for place, _ in found]
     return (places, labels) if len(places) == len(labels) else None
-
-
-def _together(batches: Sequence[Sequence[Row]]) -> Iterator[list[Row]]:
-    """Yield the documents of batches that learn something: of each batch as many at once as one pass takes."""
-    for batch in batches:
-        documents = [one for packed in batch for one in documents_of(packed) if learned(one)]
-        group: list[Row] = []
-        for one in documents:
-            longest = max(len(row["input_ids"]) for row in (*group, one))
-            if group and (len(group) + 1) * longest > TOGETHER:
-                yield group
-                group = []
-            group.append(one)
-        if group:
-            yield group
 
 
 def drops_out(model: torch.nn.Module, *, but_adapters: bool = False) -> float:

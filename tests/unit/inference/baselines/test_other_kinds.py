@@ -67,8 +67,8 @@ def gguf() -> Path:
 
 
 @pytest.mark.parametrize("kind", list(TASKS))
-def test_a_file_is_held_to_the_form_of_the_kind(kind: str, gguf: Path, tmp_path: Path) -> None:
-    answered = ask_file(gguf, question(kind), threads=1, work_dir=tmp_path, progress=Quiet())
+def test_a_file_is_held_to_the_form_of_the_kind(kind: str, gguf: Path) -> None:
+    answered = ask_file(gguf, question(kind), threads=1, progress=Quiet())
 
     assert len(answered.predictions) == 4
     if kind == "multilabel":

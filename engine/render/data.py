@@ -65,8 +65,8 @@ def _lines(segments: Sequence[ShownSegment], width: int) -> list[Text]:
         cuts = accumulate(map(len, chop_cells(line.plain, width - len(LINE))[:-1]))
         for at, piece in enumerate(line.divide(cuts)):
             lines.append(Text.assemble((WRAPPED if at else LINE, STYLES["quiet"]), piece))
-    # what follows the last line break is no line
-    lines = lines[:-1] if whole.plain.endswith("\n") else lines
+    # no text is no line, nor is what follows the last line break
+    lines = lines[:-1] if whole.plain[-1:] in ("", "\n") else lines
     left = len(lines) - FIRST - LAST
     if left <= 1:
         return lines

@@ -159,7 +159,7 @@ def baseline_lines(baselines: Sequence[BaselineResult], *, metric: str) -> str:
     for item in baselines:
         measured = find_metric(item.scores, metric)
         value = measured.value if measured else None
-        # shares are short here, as on the first line of a run
+        # several stand on a line, so that two decimals of a share have to do
         short = write.amount(value, decimals=2)
         shown = short if write.is_share(metric) else write.value_of(metric, value)
         values.append(f"{item.name} {shown}")

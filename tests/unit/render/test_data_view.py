@@ -155,11 +155,8 @@ def test_what_is_learned_is_marked_across_lines() -> None:
         ShownSegment(text="a\n", supervised=False),
         ShownSegment(text="b\nc", supervised=True),
     )
-    shown = data_text(
-        replace(VIEW, row=replace(ROW, segments=segments)),
-        width=80,
-        colour=False,
-    )
+    row = replace(ROW, segments=segments)
+    shown = data_text(replace(VIEW, row=row), width=80, colour=False)
 
     assert "  │ a\n  │ ⟦b\n  │ c⟧\n" in shown
 
@@ -186,6 +183,8 @@ def test_the_lines_of_a_row_join_to_its_text() -> None:
     body = [line for line in shown.splitlines() if line.startswith(("  │", "  ┊"))]
     joined = "".join(("\n" if line[2] == "│" else "") + line[4:] for line in body)
     assert joined == "\n" + text.removesuffix("\n")
+    unread = replace(VIEW, row=replace(ROW, segments=(), note="the template does not write it"))
+    assert "│" not in data_text(unread, width=60, colour=False)
 
 
 def test_a_long_row_is_bounded_and_says_so() -> None:

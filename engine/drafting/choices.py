@@ -97,38 +97,34 @@ def _last(path: str) -> str:
 
 def spans_in(profile: Profile, text: str) -> Spans | None:
     """Return the column of stretches of a text; None where there is none."""
-    named = [c.name for c in profile.having("-item") if c.objects and c.name != text]
-    return next(filter(None, (_spans(profile, name) for name in named)), None)
-
-
-def _spans(profile: Profile, column: str) -> Spans | None:
-    leaves = [dict(leaves_of(item)) for item in profile.objects(column, ROWS)]
-    # By type and not by `isinstance`: `bool` is an `int` in Python.
-    whole = sorted({name for leaf in leaves for name, value in leaf.items() if type(value) is int})
-    start, end = (
-        next((n for n in whole if _last(n) in WORDS[what]), "") for what in ("starts", "ends")
-    )
-    counts: dict[str, Counter[str]] = {}
-    for leaf in leaves if start and end else ():
-        for name, value in leaf.items():
+    for column in (c.name for c in profile.having("-item") if c.objects and c.name != text):
+        leaves = [dict(leaves_of(item)) for item in profile.objects(column, ROWS)]
+        # By type and not by `isinstance`: `bool` is an `int` in Python.
+        whole = sorted({name for leaf in leaves for name, one in leaf.items() if type(one) is int})
+        start, end = (
+            next((n for n in whole if _last(n) in WORDS[what]), "") for what in ("starts", "ends")
+        )
+        counts: dict[str, Counter[str]] = {}
+        for name, value in (one for leaf in leaves for one in leaf.items()):
             if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
                 counts.setdefault(f"{name}.0", Counter())[value[0]] += 1
             elif isinstance(value, str):
                 counts.setdefault(name, Counter())[value] += 1
-    few = {name: seen for name, seen in counts.items() if len(seen) <= 60}
-    if not few:
-        return None
-    # By its name; else what takes the fewest values.
-    name = min(
-        few, key=lambda one: (_last(one.removesuffix(".0")) not in WORDS["names"], len(few[one]))
-    )
-    lists = [found for row in profile.kept if objects(found := found_at(row, column))]
-    called = [Counter(str(found_at(mark, name)) for mark in marks) for marks in lists]
-    return Spans(
-        column=column, name=name, start=start, end=end,
-        names=tuple(value for value, _ in few[name].most_common()),
-        several=frozenset(one for some in called for one, count in some.items() if count > 1),
-    )  # fmt: skip
+        few = {name: seen for name, seen in counts.items() if len(seen) <= 60}
+        if not start or not end or not few:
+            continue
+        # By its name; else what takes the fewest values.
+        name = min(
+            few, key=lambda n: (_last(n.removesuffix(".0")) not in WORDS["names"], len(few[n]))
+        )
+        lists = [found for row in profile.kept if objects(found := found_at(row, column))]
+        called = [Counter(str(found_at(mark, name)) for mark in marks) for marks in lists]
+        return Spans(
+            column=column, name=name, start=start, end=end,
+            names=tuple(value for value, _ in few[name].most_common()),
+            several=frozenset(one for some in called for one, count in some.items() if count > 1),
+        )  # fmt: skip
+    return None
 
 
 def turns_in(profile: Profile) -> TurnColumns | None:

@@ -150,41 +150,36 @@ def splits(rows: Rows) -> Recognised:
     """A column that says the split in words of its own (`eval`, `tst`), or by yes and no (`is_test`)."""
     for name in filter(may_say_split, columns_of(rows)):
         words = {_lower(row.get(name)) for row in rows}
-        new, why = name, f"`{name}` says the split in other words"
         if flag := PATTERNS["flag of a split"].match(name):
-            yes, no = (
-                ("train", "test") if flag[1].lower().startswith("train") else ("test", "train")
-            )
-            plain = {word: yes if word in SET else no for word in words}
-            if len(set(plain.values())) < 2 or not words <= FLAGS:
-                continue
             new, why = SPLIT, f"`{name}` says which rows judge"
+            is_train = flag[1].lower().startswith("train")
+            plain = {word: "train" if (word in SET) == is_train else "test" for word in words}
+            is_known = words <= FLAGS and len(set(plain.values())) == 2
         else:
-            plain = {word: TABLE["splits"].get(word, word) for word in words}
-            places = {word: PLACES[one].split for word, one in plain.items() if one in PLACES}
-            if (
-                len(places) < len(plain)
-                or "train" not in places.values()
-                or len(set(places.values())) < 2
-            ):
-                continue
-            if "holdout" not in places.values():
-                # The only split to judge by judges.
-                plain = {
-                    word: "train" if one == "train" else "test" for word, one in places.items()
-                }
-            if all(word == one for word, one in plain.items()):
-                continue
+            new, why = name, f"`{name}` says the split in other words"
+            plain = _plain_splits(words)
+            is_known = any(word != one for word, one in plain.items())
+        if is_known:
 
-        def turn(
-            row: Row, name: str = name, new: str = new, plain: Mapping[str, str] = plain
-        ) -> Made:
-            # A column that keeps its name keeps its place.
-            rest = row if new == name else without(row, name)
-            yield {**rest, new: plain[_lower(row.get(name))]}
+            def turn(row: Row, name: str = name, new: str = new, plain: Row = plain) -> Made:
+                # A column that keeps its name keeps its place.
+                rest = row if new == name else without(row, name)
+                yield {**rest, new: plain[_lower(row.get(name))]}
 
-        return turn, why
+            return turn, why
     return None
+
+
+def _plain_splits(words: Iterable[str]) -> dict[str, str]:
+    """Return the split that each word says, as recipes know it; none where a word says another thing."""
+    plain = {word: TABLE["splits"].get(word, word) for word in words}
+    places = {word: PLACES[one].split for word, one in plain.items() if one in PLACES}
+    found = set(places.values())
+    if len(places) < len(plain) or "train" not in found or len(found) < 2:
+        return {}
+    # The only split to judge by judges.
+    judges = {word: "train" if one == "train" else "test" for word, one in places.items()}
+    return plain if "holdout" in found else judges
 
 
 def plain_name(name: str) -> str:
@@ -304,14 +299,13 @@ def set_flags(row: Row, at: Columns) -> Made:
 
 def _are_named(values: Sequence[Any]) -> bool:
     items = [item for some in values for item in some] if all(map(objects, values)) else []
-    names = {item["name"] for item in items if isinstance(item.get("name"), str)}
-    is_plain = all(
-        isinstance(item.get("name"), str)
-        and not item.keys() & MORE
-        and not any(isinstance(one, Mapping | list) for one in item.values())
+    names = [
+        item["name"]
         for item in items
-    )
-    return is_plain and 0 < 2 * len(names) <= len(items)
+        if isinstance(item.get("name"), str) and not item.keys() & MORE
+        and not any(isinstance(one, Mapping | list) for one in item.values())
+    ]  # fmt: skip
+    return 0 < 2 * len(set(names)) <= len(names) == len(items)
 
 
 def names_of_objects(row: Row, at: Columns) -> Made:
@@ -329,8 +323,9 @@ def refuse_choices(rows: Rows) -> None:
         series.startswith(letters) for series in ("abcdef", "0123456", "123456")
     )
     is_asked = all(not names.keys().isdisjoint(WORDS[what]) for what in ("question", "right"))
-    is_asked = is_asked or "gold" in names
-    if is_asked and (has_list or has_series or "choices" in rows[0].get("question", ())):
+    if (is_asked or "gold" in names) and (
+        has_list or has_series or "choices" in rows[0].get("question", ())
+    ):
         raise RecipeError.one(
             "R030",
             "its rows are questions with choices: probes, which measure a model and train none",

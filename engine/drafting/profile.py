@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -279,14 +279,17 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _are_decimal(values: Iterable[str]) -> bool:
+def _are_decimal(values: Collection[str]) -> bool:
     """Whether values are numbers with a decimal comma, which divides nothing.
 
     Numbers of labels, such as `3` and `1,5`, have none in many rows; halves (`4`, `4,5`) are marks.
     """
-    found = [PATTERNS["number with a comma"].fullmatch(value.strip()) for value in values]
-    parts = [match["part"] for match in found if match and match["part"]]
-    return all(found) and (len(parts) > MOSTLY * len(found) or set(parts) == {"5"})
+    number = PATTERNS["number with a comma"]
+    if not all(number.fullmatch(value.strip()) for value in values):
+        return False
+    parts = [match["part"] for value in values if (match := number.fullmatch(value.strip()))]
+    filled = [part for part in parts if part]
+    return len(filled) > MOSTLY * len(parts) or set(filled) == {"5"}
 
 
 def _is_worded(text: str) -> bool:

@@ -142,33 +142,28 @@ def _compared(prompt: Any, answers: Sequence[Any], scores: Sequence[float]) -> M
 
 def ranked(row: Row, at: Columns) -> Made:
     """Yield a list's best and worst answer, by a list of scores or ranks, a choice of two, or a score in each."""
-    items, scores = row[at["answers"]], row.get(at["scores"] or at["ranks"] or "")
-    by_rank = bool(at["ranks"]) and not at["scores"]
+    items, by_rank = row[at["answers"]], not at["scores"]
+    scores = row.get(at["scores"] or at["ranks"])
     choice = next((row[name] for name in WORDS["choice"] if type(row.get(name)) is int), None)
     if not isinstance(scores, list) and choice is not None and len(items) == 2:
-        scores = [int(place == choice) for place in range(2)]
-    if not isinstance(scores, list):
-        name = next(
-            key for key in (*WORDS["scores"], *WORDS["ranks"], "") if not key or key in items[0]
-        )
-        scores = [item.get(name) for item in items]
-        by_rank = name in WORDS["ranks"]
-    keys = WORDS["answer keys"]
+        scores, by_rank = [place == choice for place in range(2)], False
+    elif not isinstance(scores, list):
+        name = next((one for one in (*WORDS["scores"], *WORDS["ranks"]) if one in items[0]), "")
+        scores, by_rank = [item.get(name) for item in items], name in WORDS["ranks"]
     answers = [
-        next((one[key] for key in keys if key in one), str(dict(one))) if isinstance(one, Mapping) else one
+        next((one[key] for key in WORDS["answer keys"] if key in one), str(dict(one)))
+        if isinstance(one, Mapping)
+        else one
         for one in items
-    ]  # fmt: skip
-    are_numbers = all(isinstance(one, int | float) for one in scores)
-    yield from _compared(
-        row[at["prompt"]],
-        answers,
-        [-one if by_rank else one for one in scores] if are_numbers else (),
-    )
+    ]
+    if all(isinstance(one, int | float) for one in scores):
+        order = [-one if by_rank else one for one in scores]
+        yield from _compared(row[at["prompt"]], answers, order)
 
 
 def are_compared(rows: Rows, at: Columns) -> Columns | None:
     """Recognise two answers, and no third; `are_places` where a column says the place of the better one."""
-    words = {_lower(row[at["winner"]]) for row in rows} if "winner" in at else set()
+    words = {_lower(row.get(at.get("winner", ""))) for row in rows}
     sides = [name for name in columns_of(rows) if re.fullmatch(WORDS["ANSWER"], name)]
     # Places of a list, where no third value says which of them is a tie.
     are_places = {"0", "1"} <= words and "2" not in words
@@ -177,18 +172,20 @@ def are_compared(rows: Rows, at: Columns) -> Columns | None:
 
 def won(row: Row, at: Columns) -> Made:
     """Yield the answer that is named as the better one, and the other; nothing for a tie."""
-    text, sides = _lower(row[at["winner"]]), [at["one"], at["two"]]
+    text, sides = _lower(row.get(at["winner"])), [at["one"], at["two"]]
     names = [name.lower() for name in sides]
     found = PATTERNS["side"].match(text)
     if text in names:
-        side = names.index(text)
+        side: int | None = names.index(text)
     elif at["are_places"] or {name[-1] for name in names} == {"0", "1"}:
-        side = {"0": 0, "1": 1}[text]
+        side = {"0": 0, "1": 1}.get(text)
     elif found:
         side = 0 if found[1] or found[3] else 1
     else:
-        side = {"first": 0, "second": 1, "0": 0}[text]
-    yield from _compared(row[at["prompt"]], [row[name] for name in sides], [1 - side, side])
+        side = {"first": 0, "second": 1, "0": 0}.get(text)
+    if side is not None:
+        answers = [row[name] for name in sides]
+        yield from _compared(row[at["prompt"]], answers, [1 - side, side])
 
 
 def scored(row: Row, at: Columns) -> Made:

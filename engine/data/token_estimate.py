@@ -7,12 +7,19 @@ fewer tokens.
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
+
+from engine.data.examples.example import Example
+from engine.data.examples.template import Filled
+from engine.recipe.model import Task
+from engine.recipe.prompt import conversation
+from engine.values import Value, replace
 
 WORD: Final = 1.06
 """A word of English, with the space before it."""
@@ -87,6 +94,38 @@ _AFTER_SPACE: Final = re.compile(r" [0-9]")
 _MARKS: Final = re.compile(r"[!-/:-@\[-`{-~]+")
 _GAPS: Final = re.compile(r"[\n\r\t]\s*|\s{2,}")
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]+")
+
+
+class RowText(Value):
+    text: str
+    """Of all turns; of a pair with the longer answer."""
+    asked: str
+    """What is read: an answer, which may hold the names of fields, says nothing of the language."""
+    turns: int = 1
+    has_system: bool = False
+
+
+def row_text(task: Task, row: Example | Filled) -> RowText:
+    """Return the text of a row without what the task asks of every row."""
+    bare = replace(task, instruction="", system="")
+    found = conversation(bare, input=row.input, target=row.target, payload=row.payload)
+    if not found.messages:
+        return RowText(text=row.input, asked=row.input)
+    tools = (json.dumps(tool, ensure_ascii=False) for tool in found.tools)
+    turns = [*tools, *map(_written, found.messages)]
+    # Of a pair, the answer that is not wanted is in the place of the last turns.
+    other = [*turns[: len(turns) - len(found.rejected)], *map(_written, found.rejected)]
+    return RowText(
+        text=max("\n".join(turns), "\n".join(other), key=len),
+        asked=row.input,
+        turns=len(turns),
+        has_system=found.messages[0]["role"] == "system",
+    )
+
+
+def _written(message: Mapping[str, Any]) -> str:
+    content, calls = message.get("content") or "", message.get("tool_calls")
+    return f"{content}{json.dumps(calls, ensure_ascii=False)}" if calls else str(content)
 
 
 def estimated_tokens(text: str, *, english: bool = True) -> float:

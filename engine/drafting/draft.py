@@ -116,12 +116,44 @@ def draft(
 def _drafted(
     gathered: Gathered, profile: Profile, found: Guess, *, name: str, target: Path, model: Reference
 ) -> RecipeDraft:
+    plan = _planned(gathered, profile, found)
+    writer = Writer(plan=plan, name=name, target=target, model=model)
+    # Of few rows, what is left to train on is counted; of official splits that may be nothing.
+    off = [check for check in QUIET if check != "leakage" or profile.rows > COMPARED]
+    for _ in range(16):
+        recipe = _checked(writer)
+        prepared = _prepared(recipe, off=off)
+        # D435: no row is left to train on.
+        problems = [one for one in prepared.problems if one.code != "D435"]
+        if not problems:
+            break
+        if not _improve(plan, prepared):
+            raise _too_few(name, problems[0].message)
+    if plan.by_files and len(problems) < len(prepared.problems):
+        raise RecipeError.one(
+            "R030",
+            f"every training row of `{name}` stands in its holdout too, so none would be left to train on",
+            hint="name files whose rows differ, or one of them: its rows are divided",
+        )
+    plan.summary = prepared.summary
+    plan.row_sizes = row_sizes(recipe.task, prepared)
+    return RecipeDraft(
+        text=writer.text(),
+        reasons=tuple(reasons(plan)),
+        notes=(*gathered.notes, *notes(plan, model)),
+        rows=profile.rows,
+        columns=tuple(profile.kept[0]),
+        written=gathered.readings[0].path if gathered.rows else None,
+        whys=gathered.whys,
+    )
+
+
+def _planned(gathered: Gathered, profile: Profile, found: Guess) -> DraftPlan:
     plan = DraftPlan(
         guess=found,
         profile=profile,
         readings=gathered.readings,
         sizes=sizes_for(profile.rows, is_folded=False),
-        row_sizes=row_sizes(found, profile.kept),
         groupings=groupings(profile, found),
     )
     if not plan.by_files and plan.kind.draft.metric != "perplexity":  # which is no share of rows
@@ -134,35 +166,7 @@ def _drafted(
         count = sum(plan.column.values[one] for one in none)
         shown = ", ".join(f"`{one}`" for one in none[:3])
         plan.checks["unknown_labels"] = ("drop", f"{count:,} rows say {shown}, which is no label")
-    writer = Writer(plan=plan, name=name, target=target, model=model)
-    recipe = _checked(writer)
-    for _ in range(16):
-        prepared = _prepared(recipe)
-        if not prepared.problems:
-            plan.summary = prepared.summary
-            break
-        if not _improve(plan, prepared):
-            raise _too_few(name, prepared.problems[0].message)
-        recipe = _checked(writer)
-    if profile.rows <= COMPARED:
-        # Count what is left to train on; of official splits that may be nothing.
-        prepared = _prepared(recipe, off=[one for one in QUIET if one != "leakage"])
-        if plan.by_files and any(problem.code == "D435" for problem in prepared.problems):
-            raise RecipeError.one(
-                "R030",
-                f"every training row of `{name}` stands in its holdout too, so none would be left to train on",
-                hint="name files whose rows differ, or one of them: its rows are divided",
-            )
-        plan.summary = prepared.summary
-    return RecipeDraft(
-        text=writer.text(),
-        reasons=tuple(reasons(plan)),
-        notes=(*gathered.notes, *notes(plan, model)),
-        rows=profile.rows,
-        columns=tuple(profile.kept[0]),
-        written=gathered.readings[0].path if gathered.rows else None,
-        whys=gathered.whys,
-    )
+    return plan
 
 
 def _profile(gathered: Gathered, wishes: DraftOptions) -> Profile:
@@ -219,8 +223,11 @@ def _checked(writer: Writer) -> Recipe:
     return recipe
 
 
-def _prepared(recipe: Recipe, *, off: Collection[str] = QUIET) -> Prepared:
-    fetched = fetch_all(recipe.data.sources, _never, SilentProgress())
+def _prepared(recipe: Recipe, *, off: Collection[str]) -> Prepared:
+    def never(name: str, _payload: Mapping[str, Any], _build: object) -> Any:
+        raise AssertionError(name)  # local files are not fetched
+
+    fetched = fetch_all(recipe.data.sources, never, SilentProgress())
     rows = read_all(fetched, SilentProgress())
     quiet: dict[str, Any] = dict.fromkeys(off, "off")
     data = replace(recipe.data, checks=replace(recipe.data.checks, **quiet))
@@ -254,11 +261,6 @@ def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     else:
         return False
     return True
-
-
-def _never(_name: str, _payload: Mapping[str, Any], _build: object) -> Any:
-    # Local files are not fetched.
-    raise AssertionError(_name)
 
 
 def draft_message(found: RecipeDraft, *, file: str, target: str, width: int) -> str:

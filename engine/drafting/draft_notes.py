@@ -43,9 +43,8 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     # The first is `leakage`, which every draft has.
     for check, (action, why) in list(plan.checks.items())[1:]:
         yield f"checks.{check}", action, why
-    length, _ = plan.max_length()
     from_what = "the most that a draft asks for" if plan.too_long else "from the longest row"
-    yield "max_length", str(length), f"tokens, {from_what}; `recipe data` counts them"
+    yield "max_length", str(plan.max_length()), f"tokens, {from_what}; `recipe data` counts them"
 
 
 def _splits(plan: DraftPlan) -> tuple[str, str]:
@@ -87,7 +86,7 @@ def notes(plan: DraftPlan, model: Reference) -> Iterator[str]:
     yield from _of_columns(plan)
     if plan.too_long:
         yield (
-            f"{counted(plan.too_long, 'row')} may be longer than {plan.max_length()[0]} tokens and would be left out:"
+            f"{counted(plan.too_long, 'row')} may be longer than {plan.max_length()} tokens and would be left out:"
             " `recipe data` counts them; method.max_length takes more where the base model does"
         )
     # Which spellings are taken for one label and what merges them, and which labels may be misspelled.

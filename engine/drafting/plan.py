@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Final
+from itertools import chain, islice
+from typing import Final
 
-from engine.data.examples.template import found_at
+from engine.data.prepare import Prepared
 from engine.data.splitting.column import place_of
-from engine.data.token_estimate import estimated_tokens, is_english
+from engine.data.token_estimate import estimated_tokens, is_english, row_text
 from engine.drafting.choices import Guess
 from engine.drafting.guess import Grouping
 from engine.drafting.layout_table import PATTERNS
-from engine.drafting.profile import NAMES, NOT_A_CLASS, SEVERAL, ColumnProfile, Profile, is_called
+from engine.drafting.profile import (
+    KEPT,
+    NAMES,
+    NOT_A_CLASS,
+    SEVERAL,
+    ColumnProfile,
+    Profile,
+    is_called,
+)
 from engine.drafting.reading import Reading
 from engine.drafting.roles import in_order, labels_of
 from engine.evidence import DataSummary
@@ -23,6 +32,7 @@ from engine.kinds import KINDS, AnswerForm, Kind
 from engine.metrics.power import ROWS, Spread, ThresholdRule, macro_f1, passing_value
 from engine.metrics.power_text import JudgingRows
 from engine.recipe.metrics import is_lower_better
+from engine.recipe.model import Task
 from engine.recipe.prompt import unnamed_labels
 from engine.recipe.text.words import folded
 from engine.values import Value
@@ -42,8 +52,12 @@ FOLDED: Final = range(25, 500)
 
 CAUTION: Final = 1.2
 """Rather too many tokens than too few: `recipe data` refuses rows that are longer than the recipe allows."""
-TURN: Final = "<|im_start|>user <|im_end|>"
-"""What the chat template writes around a turn."""
+LENGTHS: Final = (128, 256, 512, 1024, 2048, 4096, 8192)
+"""Tokens that a draft may ask for; the base model of a draft reads the last."""
+AROUND: Final = 64
+"""Tokens that the chat template writes around a question and its answer, at most."""
+TURN: Final = 15
+"""The same of a further turn."""
 
 
 class Sizes(Value):
@@ -115,9 +129,9 @@ class DraftPlan:
     def all_checks(self) -> dict[str, tuple[str, str]]:
         """Return the checks with those that follow from the length of the rows."""
         why = ""
-        if not self.max_length()[1]:
+        if self.too_long:
             why = "the longest rows may not fit max_length"
-        elif self.profile.rows > len(self.row_sizes):
+        elif self.profile.rows > KEPT:
             why = "rows after those looked at may not fit max_length"
         return {**self.checks, **({"truncation": ("drop", why)} if why else {})}
 
@@ -288,32 +302,29 @@ class DraftPlan:
             return f"lists all {len(labels)}: about {round(estimated_tokens(', '.join(labels)), -2):.0f} tokens a row"
         return "what the model is asked"
 
-    def max_length(self) -> tuple[int, bool]:
-        """Return the tokens that the longest row needs, as a power of two, and whether that is enough."""
-        longest = max(self.row_sizes, default=0)
+    def max_length(self) -> int:
+        """Return the tokens that the longest row needs, as a power of two."""
+        needed = max(self.row_sizes, default=0) + self._asked()
         # Rows are left out rather than every step made longer, as long as they are few.
         are_few = self._longer_than(LONGEST) <= 0.1 * len(self.row_sizes)
-        length, most = 128, LONGEST if are_few else 8192  # which the base model of a draft reads
-        while self._room(length) < longest and length < most:
-            length *= 2
-        return length, self._room(length) >= longest
+        most = LONGEST if are_few else LENGTHS[-1]
+        return next(length for length in LENGTHS if length == most or needed <= length)
 
     @property
     def too_long(self) -> int:
         """Rows that may need more tokens than the draft asks for."""
-        return self._longer_than(self.max_length()[0])
+        return self._longer_than(self.max_length())
 
     def _longer_than(self, tokens: int) -> int:
-        room = self._room(tokens)
+        room = tokens - self._asked()
         return sum(size > room for size in self.row_sizes)
 
-    def _room(self, tokens: int) -> float:
-        """Return how many of so many tokens the instruction leaves to a row."""
+    def _asked(self) -> float:
+        """Return the tokens that are the same in every row."""
         asked = self.instruction()
-        labels = ", ".join(self.labels()) if "{labels}" in asked else ""
         # Of many words, those that are longer are balanced by others.
-        listed = estimated_tokens(labels)
-        return tokens - 64 - listed - _estimate(asked) - _estimate(self.guess.system)
+        labels = estimated_tokens(", ".join(self.labels())) if "{labels}" in asked else 0
+        return AROUND + labels + _estimate(asked) + _estimate(self.guess.system)
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Return the bounds that a model must keep: what a useful one might; a person must say what is useful."""
@@ -345,48 +356,12 @@ def _estimate(text: str) -> float:
     return CAUTION * estimated_tokens(text, english=is_english([text]))
 
 
-def row_sizes(guess: Guess, rows: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
-    """Return the tokens of each row without the instruction; of two answers, those of the longer one."""
-    texts = [list(_read(guess, row)) for row in rows]
-    english = is_english(one for some in texts[:200] for one in some)
-
-    def size(texts: Iterator[str] | list[str]) -> float:
-        return CAUTION * sum(estimated_tokens(one, english=english) for one in texts)
-
-    sizes = [size(some) for some in texts]
-    both = ("chosen", "rejected", "chosen_messages", "rejected_messages")
-    if answers := guess.pair[1:] or (both if guess.shape == "dpo" else ()):
-        longer = (max(size(_texts_in(found_at(row, name))) for name in answers) for row in rows)
-        sizes = [one + more for one, more in zip(sizes, longer, strict=True)]
-    return tuple(map(round, sizes))
-
-
-def _read(guess: Guess, row: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a model reads of a row, without two answers that are compared."""
-    if guess.pair:
-        yield from _texts_in(found_at(row, guess.pair[0]))
-    elif guess.turns is not None:
-        turns = found_at(row, guess.turns.column)
-        for turn in turns if isinstance(turns, list) else ():
-            if isinstance(turn, Mapping):
-                yield from _texts_in({"content": turn.get(guess.turns.content)})
-    elif guess.shape:
-        # A pair of complete conversations holds its prompt twice.
-        is_double = isinstance(row.get("chosen"), list) and len(row["chosen"]) > 1
-        for name in () if is_double else NAMES["columns of shapes"]:
-            yield from _texts_in(row.get(name) or None)
-    elif KINDS[guess.kind].answer is AnswerForm.OBJECT:
-        yield str(dict(row))
-    else:
-        yield from (str(found_at(row, name) or "") for name in (*guess.texts, guess.label) if name)
-
-
-def _texts_in(value: object) -> Iterator[str]:
-    """Yield the texts in a value, and what the chat template writes around each turn."""
-    if isinstance(value, Mapping):
-        yield TURN
-    if isinstance(value, Mapping | list):
-        for below in value.values() if isinstance(value, Mapping) else value:
-            yield from _texts_in(below)
-    elif value is not None:
-        yield str(value)
+def row_sizes(task: Task, prepared: Prepared) -> tuple[int, ...]:
+    """Return about how many tokens each row has without what is asked of all; of two answers, with the longer one."""
+    splits = chain(prepared.train, prepared.validation, prepared.holdout)
+    texts = [row_text(task, row) for row in islice(splits, KEPT)]
+    english = is_english(one.text for one in texts[:200])
+    return tuple(
+        round(CAUTION * estimated_tokens(one.text, english=english)) + TURN * max(0, one.turns - 2)
+        for one in texts
+    )

@@ -20,13 +20,13 @@ from engine.values import Value, replace
 MOST_LINES: Final = 25
 MOST_SOURCES: Final = 3
 """Sources that get a line each."""
-OVER_LINES: Final = ("task", "base_model", "data", "acceptance")
-"""Sections whose keys get a line each; what is below them is written in braces."""
 PARAGRAPHS: Final = ("task", "base_model", "data", "splits")
 """Keys before which there is a blank line, where there is room for all of them."""
 LONGEST_NAME: Final = 40
 """Characters of the file's name in the first line."""
 Section = dict[str, Any]
+Line = tuple[str, Any, str]
+"""A key of the recipe, of a section by its path; its value, None for the head of a section; and why."""
 
 
 class Writer(Value):
@@ -43,74 +43,72 @@ class Writer(Value):
         lines = [
             f"# Drafted from {shown}: every line is a guess; `recipe schema` tells the defaults."
         ]
-        whys = self._whys()
-        for key, value in self._recipe().items():
-            if key in PARAGRAPHS:
+        for path, value, why in self._lines():
+            section, _, key = path.partition(".")
+            margin, name = ("  ", key) if key else ("", section)
+            if not key and section in PARAGRAPHS:
                 lines.append("")
-            if key not in OVER_LINES:
-                lines.append(_aside(f"{key}: {_line(value)}", whys.get(key, "")))
-                continue
-            lines.append(_aside(f"{key}:", whys.get(key, "")))
-            for name, below in value.items():
-                if name == "sources":
-                    lines += self._sources(below)
-                else:
-                    lines.append(_aside(f"  {name}: {_line(below)}", whys.get(f"{key}.{name}", "")))
+            if key == "sources":
+                lines += self._sources(value)
+            elif value is None:
+                lines.append(_aside(f"{section}:", why))
+            elif value not in ("", {}):
+                lines.append(_aside(f"{margin}{name}: {_line(value)}", why))
         if len(lines) > MOST_LINES:
             lines = list(filter(None, lines))
         return "\n".join(lines) + "\n"
 
-    def _recipe(self) -> Section:
-        plan, kind = self.plan, self.plan.kind
+    def _lines(self) -> Iterator[Line]:
+        plan, guess, kind = self.plan, self.plan.guess, self.plan.kind
         name = re.sub(r"[^a-z0-9_-]+", "-", (self.name.split(".")[0] or "draft").lower())
+        yield "recipe", "v1", ""
+        yield "name", (name.strip("-_") or "draft")[:64], ""
+        yield "description", kind.draft.description.replace("{word}", plan.word), ""
+        yield "task", None, ""
+        yield "task.kind", guess.kind, ""
+        yield "task.instruction", plan.instruction(), plan.why_instruction()
+        yield "task.system", guess.system, ""
+        if guess.text and not guess.shape and guess.texts != ("text",):
+            yield "task.input", "\n".join(f"{{{name}}}" for name in guess.texts), ""
+        if kind.has_labels:
+            yield "task.labels", plan.labels(), ""
+        if kind.answer is AnswerForm.OBJECT:
+            schema = {"type": "object", "properties": dict(self._properties())}
+            yield "task.schema", {**schema, "additionalProperties": False}, ""
         model = self.model
+        is_own = isinstance(model, HubRef | PathRef)
         if isinstance(model, PathRef) and not Path(model.written).is_absolute():
             model = replace(model, written=_relative(model.path, self.target))
+        yield (
+            "base_model",
+            None,
+            "" if is_own else "small enough for a CPU; any other: --base-model",
+        )
+        for key, value in reference_mapping(model).items():
+            yield f"base_model.{key}", value, ""
+        yield "data", None, ""
+        yield "data.sources", [self._source(reading) for reading in plan.readings], ""
+        yield from self._answer()
         checks = plan.all_checks()
-        method: Section = {"kind": "lora", "max_length": plan.max_length()[0]}
-        if plan.guess.shape == "kto":
-            # The other losses learn from pairs, and the usual one of them is the default.
-            method["preference"] = {"loss": "kto"}
-        recipe: Section = {
-            "recipe": "v1",
-            "name": (name.strip("-_") or "draft")[:64],
-            "description": kind.draft.description.replace("{word}", plan.word),
-            "task": self._task(),
-            "base_model": reference_mapping(model),
-            "data": {
-                "sources": [self._source(reading) for reading in plan.readings],
-                **self._answer(),
-                "checks": {check: action for check, (action, _) in checks.items()},
-            },
-            "splits": self._splits(),
-            "method": method,
-        }
+        actions = {check: action for check, (action, _) in checks.items()}
+        why = next((why for _, why in checks.values()), "")
+        if len(checks) > 1:
+            is_warned = "warn" in actions.values()
+            why = f"drop leaves such rows out{', warn only tells of them' if is_warned else ''}"
+        yield "data.checks", actions, why
+        yield "splits", *self._splits()
+        # The other losses learn from pairs, and the usual one of them is the default.
+        kto = {"preference": {"loss": "kto"}} if guess.shape == "kto" else {}
+        method = {"kind": "lora", "max_length": plan.max_length(), **kto}
+        yield "method", method, "tokens, from the longest row"
         if metrics := plan.metrics():
-            recipe["acceptance"] = {"metrics": metrics}
+            is_higher = any("min" in ends for ends in metrics.values())
+            better = "" if is_higher else "lower is better: "
+            yield "acceptance", None, ""
+            yield "acceptance.metrics", metrics, f"{better}what is good enough for you?"
             if kind.turns is Turns.PREFERENCE:
-                gain = {kind.draft.metric: {"min_gain": 0.05}}
-                recipe["acceptance"]["over_baselines"] = gain
-        return recipe
-
-    def _task(self) -> Section:
-        plan, guess = self.plan, self.plan.guess
-        task: Section = {"kind": guess.kind}
-        if asked := plan.instruction():
-            task["instruction"] = asked
-        if guess.system:
-            task["system"] = guess.system
-        if guess.text and not guess.shape and guess.texts != ("text",):
-            task["input"] = "\n".join(f"{{{name}}}" for name in guess.texts)
-        if plan.kind.has_labels:
-            task["labels"] = plan.labels()
-        if plan.kind.answer is AnswerForm.OBJECT:
-            properties = dict(self._properties())
-            task["schema"] = {
-                "type": "object",
-                "properties": properties,
-                "additionalProperties": False,
-            }
-        return task
+                why = "over the untouched model and the longer answer"
+                yield "acceptance.over_baselines", {kind.draft.metric: {"min_gain": 0.05}}, why
 
     def _properties(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         guess = self.plan.guess
@@ -128,31 +126,42 @@ class Writer(Value):
             )
             yield name, {} if column.lists else {"type": "integer" if whole else "string"}
 
-    def _answer(self) -> Section:
-        """Return the key of `data` that says where the answer is; none where the shape of the rows does."""
-        guess, kind = self.plan.guess, self.plan.kind
+    def _answer(self) -> Iterator[Line]:
+        """Yield the key of `data` that says where the answer is; none where the shape of the rows does."""
+        plan, guess, kind = self.plan, self.plan.guess, self.plan.kind
         if kind.has_labels:
-            label: Section = {"column": guess.label}
-            if relabel := self.plan.relabelled():
-                label["relabel"] = relabel
-            if scale := self.plan.bins():
-                label["bins"] = {name: {end: bound} for name, end, bound in scale}
-            if guess.separator and guess.separator != ",":
-                label["separator"] = guess.separator
-            return {"label": label}
-        if guess.spans is not None:
+            relabel, scale = plan.relabelled(), plan.bins()
+            bins = {name: {end: bound} for name, end, bound in scale}
+            separator = guess.separator if guess.separator != "," else ""
+            keys = {"relabel": relabel, "bins": bins, "separator": separator}
+            label = {"column": guess.label} | {key: one for key, one in keys.items() if one}
+            why = "labels that are spelled in several ways" if relabel else ""
+            if relabel and all(
+                normalize("NFC", x) == normalize("NFC", y) for x, y in relabel.items()
+            ):
+                why = "written in two forms of Unicode, which look the same: as NFC and as NFD"
+            yield (
+                "data.label",
+                label,
+                "the outer thirds: rows between are left out" if scale else why,
+            )
+        elif guess.spans is not None:
             spans = {key: getattr(guess.spans, key) for key in ("column", "name", "start", "end")}
-            return {"answer": {"spans": {**spans, "of": guess.text}}}
-        if kind.answer is AnswerForm.OBJECT and not guess.properties:
-            return {"answer": {"fields": {name: name for name in guess.fields}}}
-        if guess.turns is not None:
+            spans["of"] = guess.text
+            yield "data.answer", {"spans": spans}, "marked stretches of the text"
+        elif guess.properties:
+            yield "data.answer", {"column": guess.label}, "a JSON object"
+        elif kind.answer is AnswerForm.OBJECT:
+            fields = {name: name for name in guess.fields}
+            yield "data.answer", {"fields": fields}, "field of the answer: column"
+        elif guess.turns is not None:
             turns = {key: getattr(guess.turns, key) for key in ("column", "role", "content")}
-            return {"messages": {**turns, "roles": dict(guess.turns.roles)}}
-        if guess.pair:
+            yield "data.messages", {**turns, "roles": dict(guess.turns.roles)}, ""
+        elif guess.pair:
             names = ("prompt", "chosen", "rejected")
-            return {"pair": dict(zip(names, guess.pair, strict=True))}
-        is_column = kind.columns_key == "answer" and not guess.shape
-        return {"answer": {"column": guess.label}} if is_column or guess.properties else {}
+            yield "data.pair", dict(zip(names, guess.pair, strict=True)), ""
+        elif kind.columns_key == "answer" and not guess.shape:
+            yield "data.answer", {"column": guess.label}, ""
 
     def _sources(self, sources: list[Section]) -> Iterator[str]:
         whys = [one.why if one.says_format or one.header else "" for one in self.plan.readings]
@@ -178,60 +187,25 @@ class Writer(Value):
         }
         return {key: value for key, value in found.items() if value}
 
-    def _splits(self) -> Section:
+    def _splits(self) -> tuple[Section, str]:
         plan, sizes = self.plan, self.plan.sizes
         if plan.by_files:
             rest = {} if "validation" in plan.by_split else {"validation": sizes.validation}
-            return {"by": {"column": plan.guess.split} if plan.guess.split else "files", **rest}
+            way = {"column": plan.guess.split} if plan.guess.split else "files"
+            return {"by": way, **rest}, "the data says which rows are for what"
+        why = "the holdout only judges"
         by: Section = {"by": "stratified" if plan.kind.has_labels else "random"}
-        if plan.kind.group:
-            by = {}
-        elif plan.group:
-            by = {"by": {"group": plan.group.name}}
-        evaluated = {"folds": sizes.folds} if sizes.folds else {"holdout": sizes.holdout}
-        return {**by, "train": "all", "validation": sizes.validation, **evaluated}
-
-    def _whys(self) -> dict[str, str]:
-        """Return the comment next to each line that has one, by its path."""
-        plan, guess = self.plan, self.plan.guess
-        checks, relabel, folds = plan.all_checks(), plan.relabelled(), plan.sizes.folds
-        check = next((why for _, why in checks.values()), "")
-        if len(checks) > 1:
-            is_warned = any(action == "warn" for action, _ in checks.values())
-            check = f"drop leaves such rows out{', warn only tells of them' if is_warned else ''}"
-        label = "labels that are spelled in several ways" if relabel else ""
-        if all(normalize("NFC", one) == normalize("NFC", new) for one, new in relabel.items()):
-            forms = "written in two forms of Unicode, which look the same: as NFC and as NFD"
-            label = forms if relabel else ""
-        answers = (
-            (guess.spans, "marked stretches of the text"),
-            (guess.properties, "a JSON object"),
-            (guess.fields, "field of the answer: column"),
-        )
-        answer = next((why for found, why in answers if found), "")
-        splits = "the holdout only judges"
-        group = plan.kind.group or (plan.group.name if plan.group else "")
-        if plan.by_files:
-            splits = "the data says which rows are for what"
-        elif group:
-            splits = f"rows of one {group} stay together"
-        elif folds:
-            splits = f"each row judges once: {folds} trainings"
-        is_own = isinstance(self.model, HubRef | PathRef)
-        lower = (
-            "" if any("min" in ends for ends in plan.metrics().values()) else "lower is better: "
-        )
-        return {
-            "task.instruction": plan.why_instruction(),
-            "base_model": "" if is_own else "small enough for a CPU; any other: --base-model",
-            "data.label": "the outer thirds: rows between are left out" if plan.bins() else label,
-            "data.answer": answer,
-            "data.checks": check,
-            "splits": splits,
-            "method": "tokens, from the longest row",
-            "acceptance.metrics": f"{lower}what is good enough for you?",
-            "acceptance.over_baselines": "over the untouched model and the longer answer",
-        }
+        evaluated = {"holdout": sizes.holdout}
+        if sizes.folds:
+            evaluated, why = (
+                {"folds": sizes.folds},
+                f"each row judges once: {sizes.folds} trainings",
+            )
+        if group := plan.kind.group or (plan.group.name if plan.group else ""):
+            # A kind whose rows belong together divides by its group by itself.
+            by = {} if plan.kind.group else {"by": {"group": group}}
+            why = f"rows of one {group} stay together"
+        return {**by, "train": "all", "validation": sizes.validation, **evaluated}, why
 
 
 def _line(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,18 +12,18 @@ from typing import Any, Final
 
 from engine.data.examples.answers import READING_ERRORS
 from engine.data.examples.chat_formats import shape_of
-from engine.data.examples.example import Example, iter_examples
+from engine.data.examples.example import iter_examples
 from engine.data.examples.template import Filled
 from engine.data.kinds import filler
-from engine.data.token_estimate import estimated_tokens, is_english
+from engine.data.token_estimate import RowText, estimated_tokens, is_english, row_text
 from engine.errors import DataError, StageError
 from engine.failures import library_errors
 from engine.recipe.model import PathRef, Recipe, Source, Task
-from engine.recipe.prompt import conversation, question
+from engine.recipe.prompt import question
 from engine.recipe.text.paths import format_of
 from engine.runtime.models.files import require_vocabulary
 from engine.store import Artifact
-from engine.values import Value, replace
+from engine.values import Value
 
 OPENING: Final = 20
 """Tokens of the system message that many chat templates write where there is none, about."""
@@ -39,7 +38,6 @@ CHARACTERS: Final = 500_000
 """Of these rows together, about: what is longer is not looked at."""
 LARGEST_TOKENIZER: Final = 64 << 20
 """Bytes of a tokenizer.json that a plan reads; one of 256,000 tokens has half of that."""
-_SYSTEM: Final = "system"
 
 
 Lengths = tuple[tuple[int, int], ...]
@@ -94,20 +92,11 @@ class RowSample(Value):
         return rows_in(self.train)
 
 
-class _Texts(Value):
-    text: str
-    """Of all turns; of a pair with the longer answer."""
-    asked: str
-    """What is read: an answer, which may hold the names of fields, says nothing of the language."""
-    turns: int = 1
-    has_system: bool = False
-
-
 def sampled_examples(recipe: Recipe, data: Artifact, tokenizer: Path | None) -> RowSample:
     """Return the first rows of the splits that the data stage drew, which are drawn at random."""
     task = recipe.task
     train, validation = (
-        list(_within(_texts(task, row) for row in itertools.islice(rows, EXAMPLES)))
+        list(_within(row_text(task, row) for row in itertools.islice(rows, EXAMPLES)))
         for split in ("train", "validation")
         for rows in [iter_examples(data.file(f"{split}.jsonl"))]
     )
@@ -119,13 +108,13 @@ def sampled_sources(recipe: Recipe, tokenizer: Path | None) -> RowSample:
     rows = [
         row
         for source in recipe.data.sources
-        for row in _within(_texts(task, filled) for filled in _filled(source, recipe))
+        for row in _within(row_text(task, filled) for filled in _filled(source, recipe))
     ]
     return _sample(task, rows, rows, tokenizer)
 
 
 def _sample(
-    task: Task, train: Sequence[_Texts], validation: Sequence[_Texts], path: Path | None
+    task: Task, train: Sequence[RowText], validation: Sequence[RowText], path: Path | None
 ) -> RowSample:
     if not train:
         return RowSample()
@@ -136,7 +125,7 @@ def _sample(
         asking = _counter(tokenizer, english=is_english([f"{task.system} {task.instruction}"]))
         asked = asking(task.system) + asking(question(task, ""))
 
-    def tokens(row: _Texts) -> int:
+    def tokens(row: RowText) -> int:
         own = count(row.text)
         if not task.spec.has_turns:
             return math.ceil(own) + 1  # the end of the text
@@ -145,7 +134,7 @@ def _sample(
         opening = 0 if adds_system or row.has_system else OPENING
         return opening + turns + math.ceil(own + asked)
 
-    def lengths(rows: Sequence[_Texts]) -> Lengths:
+    def lengths(rows: Sequence[RowText]) -> Lengths:
         return lengths_of(Counter(map(tokens, rows)))
 
     found = lengths(train)
@@ -170,29 +159,7 @@ def _counter(tokenizer: Any, *, english: bool) -> CountTokens:
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
-def _texts(task: Task, row: Example | Filled) -> _Texts:
-    bare = replace(task, instruction="", system="")
-    found = conversation(bare, input=row.input, target=row.target, payload=row.payload)
-    if not found.messages:
-        return _Texts(text=row.input, asked=row.input)
-    tools = (json.dumps(tool, ensure_ascii=False) for tool in found.tools)
-    turns = [*tools, *map(_written, found.messages)]
-    # Of a pair, the answer that is not wanted is in the place of the last turns.
-    other = [*turns[: len(turns) - len(found.rejected)], *map(_written, found.rejected)]
-    return _Texts(
-        text=max("\n".join(turns), "\n".join(other), key=len),
-        asked=row.input,
-        turns=len(turns),
-        has_system=found.messages[0]["role"] == _SYSTEM,
-    )
-
-
-def _written(message: Mapping[str, Any]) -> str:
-    content, calls = message.get("content") or "", message.get("tool_calls")
-    return f"{content}{json.dumps(calls, ensure_ascii=False)}" if calls else str(content)
-
-
-def _within(rows: Iterable[_Texts]) -> Iterator[_Texts]:
+def _within(rows: Iterable[RowText]) -> Iterator[RowText]:
     characters = 0
     for row in rows:
         yield row

@@ -72,18 +72,13 @@ class Hub(Destination):
         endpoint = _endpoint()
         address = _address(endpoint)
         with _translated(), fetching(), _token_stays_at(address):
-            from huggingface_hub import (
-                CommitOperationAdd,
-                CommitOperationDelete,
-                HfApi,
-                get_token,
-            )
+            import huggingface_hub as hub
 
-            token = get_token()
+            token = hub.get_token()
             if not token:
                 raise EnvironmentProblem.one("X831", "there is no token for the hub", hint=LOGIN)
             keep_secret(token)
-            api = HfApi(endpoint=endpoint, token=token, library_name="slm-recipe")
+            api = hub.HfApi(endpoint=endpoint, token=token, library_name="slm-recipe")
             there = self._prepared(api, note)
             parent = there.sha if there else None
             earlier = self._of_earlier_run(api, there, publication)
@@ -94,10 +89,12 @@ class Hub(Destination):
                     self.repo,
                     [
                         *(
-                            CommitOperationAdd(path_in_repo=one.name, path_or_fileobj=str(one.path))
+                            hub.CommitOperationAdd(
+                                path_in_repo=one.name, path_or_fileobj=str(one.path)
+                            )
                             for one in publication.files
                         ),
-                        *(CommitOperationDelete(path_in_repo=name) for name in earlier),
+                        *(hub.CommitOperationDelete(path_in_repo=name) for name in earlier),
                     ],
                     commit_message=f"Publish {publication.report.recipe_name} ({publication.run.name})",
                     parent_commit=parent,

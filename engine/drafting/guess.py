@@ -102,21 +102,19 @@ def _by_answers(profile: Profile, kind: str) -> Guess | None:
     answers = profile.column(known.label)
     properties, separator = schema_at(profile, known.label), roles.separator_of(answers)
     if properties and kind in ("", "extraction"):
-        why, fields = "every answer is a JSON object", f"{len(properties)} fields"
-        return replace(
-            known, kind="extraction", why_kind=why, why_label=fields, properties=properties
-        )
-    if (answers.has("classes") or answers.has("scale")) and kind in ("", "classification"):
-        why, different = (
+        why, what = "every answer is a JSON object", f"{len(properties)} fields"
+        known = replace(known, properties=properties)
+        return replace(known, kind="extraction", why_kind=why, why_label=what)
+    if answers.has("few") and kind in ("", "classification"):
+        why, what = (
             "the answers are a few that come again",
             f"{len(answers.values)} different answers",
         )
-        return replace(known, kind="classification", why_kind=why, why_label=different)
+        return replace(known, kind="classification", why_kind=why, why_label=what)
     if separator and kind in ("", "multilabel"):
-        why, divided = "the answers list a few labels that come again", f"divided by `{separator}`"
-        return replace(
-            known, kind="multilabel", why_kind=why, why_label=divided, separator=separator
-        )
+        why, what = "the answers list a few labels that come again", f"divided by `{separator}`"
+        known = replace(known, separator=separator)
+        return replace(known, kind="multilabel", why_kind=why, why_label=what)
     return None
 
 
@@ -137,7 +135,7 @@ def _by_shape(profile: Profile, kind: str) -> Guess | None:
     if shape in ANSWERED and not kind:
         # The answers to prompts may be a few words that come again, or objects.
         answers = next((profile.columns[n] for n in ANSWERED[shape] if n in profile.columns), None)
-        if answers is None or answers.has("classes") or schema_at(profile, answers.name):
+        if answers is None or answers.has("few") or schema_at(profile, answers.name):
             return None
     # Each kind lists the shapes that are made for it first.
     kind = kind or min(fitting, key=fitting.__getitem__)
@@ -153,9 +151,7 @@ def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
         raise _cannot(profile, f"`{name}` holds bytes, which are no text before they are decoded")
     text = columns[given.text] if given.text else roles.text_column(profile, taken=given.label)
     # A table of numbers and labels has no text.
-    if text is None or (
-        not given.text and text.has("classes", "again") and is_called(text.name, "label")
-    ):
+    if text is None or (not given.text and text.has("few") and is_called(text.name, "label")):
         raise _cannot(profile, _why_no_text(profile))
     why = CHOSEN if given.text else roles.why_text(text, profile)
     for kind, attempt in _ATTEMPTS.items():
@@ -224,13 +220,14 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
 
 def _are_answers(profile: Profile, name: str, text: str) -> bool:
     """Whether the objects of a column say what is in each text, and are no metadata and no label with its number."""
-    if name.lower() in NAMES["object of metadata"] or text.startswith(f"{name}."):
+    is_above = name == text or text.startswith(f"{name}.")
+    if is_above or name.lower() in NAMES["object of metadata"]:
         return False
     rows = [row for row in profile.kept[:SOME] if isinstance(row.get(name), Mapping)]
     keys = {key for row in rows for key in row[name]}
     called = next((key for key in ("name", "label", "value", "title", "text") if key in keys), "")
     column = profile.columns.get(f"{name}.{called}")
-    if column and keys <= set(NAMES["one thing"]) and column.has("classes"):
+    if column and keys <= set(NAMES["one thing"]) and column.has("few"):
         # `{"id": 3, "name": "billing"}`
         return False
     hits = [
@@ -246,7 +243,7 @@ def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
     has_label = any(
         column is not text
         and column.last in NAMES["sure label"]
-        and column.has("classes")
+        and column.has("few")
         and roles.could_label(column, profile)
         and roles.separator_of(column) is None
         for column in profile.columns.values()

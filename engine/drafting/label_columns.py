@@ -323,9 +323,8 @@ def refuse_choices(rows: Rows) -> None:
         series.startswith(letters) for series in ("abcdef", "0123456", "123456")
     )
     is_asked = all(not names.keys().isdisjoint(WORDS[what]) for what in ("question", "right"))
-    if (is_asked or "gold" in names) and (
-        has_list or has_series or "choices" in rows[0].get("question", ())
-    ):
+    has_choices = has_list or has_series or "choices" in rows[0].get("question", ())
+    if (is_asked and has_choices) or ("gold" in names and has_list):
         raise RecipeError.one(
             "R030",
             "its rows are questions with choices: probes, which measure a model and train none",

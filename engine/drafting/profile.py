@@ -130,7 +130,7 @@ class ColumnProfile:
     def facts(self) -> Mapping[str, bool]:
         """What is known of the column once its rows are counted, by the words in which rules ask for it.
 
-        `again`, `varied` and `different` tell how often its values come again, `alike` that all begin in the same way.
+        `few`, `varied` and `different` tell how often its values come again, `alike` that all begin in the same way.
         `classes` and `scale` hold what sorts the rows: one value each. `labels` are lists of several, `single` lists
         of one label each. `answer` is what could answer a text.
         """
@@ -146,10 +146,10 @@ class ColumnProfile:
         # Numbers that differ in each row count the rows.
         is_scale = is_number and is_measure and not (are_whole and different >= 0.95 * filled)
         is_short = self.longest <= LONGEST_LABEL and not self.lists and not self.objects
+        are_few = SEVERAL <= different <= MOST_LABELS and is_short
         # Of a sure label some may be in one row only.
-        comes_again = filled >= 2 * different or (
-            last in NAMES["sure label"] and filled > different
-        )
+        is_sure = last in NAMES["sure label"] and filled > different
+        comes_again = filled >= 2 * different
         item = max(map(len, values), default=0)
         # Words, and neither times nor the tags of words.
         is_worded = (
@@ -178,7 +178,7 @@ class ColumnProfile:
             "partly": is_partly,
             "item": is_item,
             "several": different > 1,
-            "again": filled >= 2 * different,
+            "few": are_few and comes_again,
             "varied": different > 0.2 * min(filled, 1000),
             "different": different > 0.5 * min(filled, 1000),
             "long": self.mean_length >= LONG_TEXT,
@@ -186,7 +186,7 @@ class ColumnProfile:
             "asks": sum(one.rstrip().endswith("?") for one in some) > 0.6 * len(some),
             "alike": different > NOT_A_CLASS and len({one[:LONG_TEXT] for one in values}) == 1,
             "scale": is_scale and not PATTERNS["times"].search(name),
-            "classes": SEVERAL <= different <= MOST_LABELS and comes_again and is_short and not is_measure,
+            "classes": are_few and (comes_again or is_sure) and not is_measure,
             "labels": is_list and SEVERAL <= different <= MOST_LABELS and item <= LONGEST_LABEL
             and SEVERAL * different <= values.total() != self.lists * different,
             "single": 0 < self.lists == self.rows == values.total() and item <= LONGEST_LABEL

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -299,11 +298,10 @@ def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
 def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
     """Take the names of files for classes where they are different words, and not numbers of one name."""
     names = _distinctions(parts)
-    per_split = Counter((part.into, name) for part, name in zip(parts, names, strict=True))
-    # A class stands in every split; else the names say what the parts of a split are.
-    splits = {part.into for part in parts}
-    is_same = all((into, name) in per_split for into in splits for name in names)
-    is_class = len(set(names)) >= 2 and all(names) and max(per_split.values()) == 1
-    if not is_class or len(parts) > 100 or not is_same:
+    places = {(part.into, name) for part, name in zip(parts, names, strict=True)}
+    # A class stands once in every split; else the names say what the parts of a split are.
+    splits, classes = {part.into for part in parts}, set(names)
+    is_even = len(places) == len(parts) == len(splits) * len(classes)
+    if not is_even or len(classes) < 2 or not all(classes) or len(parts) > 100:
         return parts
     return [replace(part, label=name) for part, name in zip(parts, names, strict=True)]

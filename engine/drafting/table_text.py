@@ -101,45 +101,49 @@ def names_for(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     """Return names for columns that have none, by what they hold; none for no columns, which the reader reports."""
     cells = [list(map(str, column)) for column in columns]
     # Objects hold what was marked or noted of a text.
-    inside = [all(isinstance(cell, Mapping) for cell in column) for column in columns]
+    marks = [all(isinstance(cell, Mapping) for cell in column) for column in columns]
     splits = list(map(_are_splits, cells))
-
-    def length(at: int) -> tuple[bool, bool, int]:
-        starts = {cell[:LONG_TEXT] for cell in cells[at]}
-        # Where a text comes from, and under which licence, may be longer than it.
-        is_long = len(cells[at]) > ENOUGH_BELOW and len(min(starts)) == LONG_TEXT
-        is_alike = is_long and len(starts) == 1
-        return not inside[at], not is_alike, sum(map(len, cells[at]))
-
-    def unlike_label(at: int) -> int:
-        words = set(cells[at])
-        # A title is longer, and begins like others.
-        are_short = all(len(word.split()) <= 4 for word in words)
-        is_worded = are_short and any(sign.isalpha() for word in words for sign in word)
-        if is_worded and 1 < len(words) <= len(cells[at]) // COME_AGAIN:
-            return 0
-        if 1 < len(words) <= 20 and all(word.strip().isdigit() for word in words):
-            return 1
-        # A part of a file may hold rows of one label, as CLINC's of no class do.
-        comes_again = len(words) <= max(2, len(cells[at]) // 2)
-        return 2 if comes_again and not all(map(is_number, words)) else 3
-
-    longest = max(range(len(columns)), key=length, default=0)
-    free = [at for at, held in enumerate(inside) if not held and at != longest and not splits[at]]
-    label = min(free, key=unlike_label, default=-1)
+    text = max(
+        range(len(columns)), key=lambda at: (not marks[at], *_text_size(cells[at])), default=0
+    )
+    free = [at for at in range(len(columns)) if at != text and not marks[at] and not splits[at]]
+    ranks = {at: _label_rank(cells[at]) for at in free}
+    label = min(free, key=ranks.__getitem__, default=-1)
     names: list[str] = []
     for at, held in enumerate(cells):
         fitting = {
-            "marks": inside[at],
-            "text": at == longest,
+            "marks": marks[at],
+            "text": at == text,
             "split": splits[at],
             "id": at == 0 and len(set(held)) == len(held),
-            "label": at == label and unlike_label(at) < 3,
+            "label": at == label and ranks[at] < 3,
             "score": all(map(is_number, held)),
         }
         name = next((name for name, fits in fitting.items() if fits), "")
         names.append(name if name and name not in names else f"column_{at + 1}")
     return tuple(names)
+
+
+def _text_size(cells: Sequence[str]) -> tuple[bool, int]:
+    """Return how much a column says; where a text comes from, and under which licence, may be longer than it."""
+    starts = {cell[:LONG_TEXT] for cell in cells}
+    is_alike = len(cells) > ENOUGH_BELOW and len(starts) == 1 and len(min(starts)) == LONG_TEXT
+    return not is_alike, sum(map(len, cells))
+
+
+def _label_rank(cells: Sequence[str]) -> int:
+    """Return how unlike a label values are: few words that come again, few numbers, others that do, anything else."""
+    words = set(cells)
+    # A title is longer, and begins like others.
+    are_short = all(len(word.split()) <= 4 for word in words)
+    is_worded = are_short and any(sign.isalpha() for word in words for sign in word)
+    if is_worded and 1 < len(words) <= len(cells) // COME_AGAIN:
+        return 0
+    if 1 < len(words) <= 20 and all(word.strip().isdigit() for word in words):
+        return 1
+    # A part of a file may hold rows of one label, as CLINC's of no class do.
+    comes_again = len(words) <= max(2, len(cells) // 2)
+    return 2 if comes_again and not all(map(is_number, words)) else 3
 
 
 def _are_splits(cells: Sequence[str]) -> bool:

@@ -184,7 +184,10 @@ INTRODUCED: Final = (
 
 def with_plain_tools(found: Gathered, rows_file: Path) -> Gathered:
     """Return the rows with their tools as text, to be written to `rows_file`; as they are where none has tools."""
-    if not any(_has_tools(*_talk(row)) for row in found.profile.kept[:2000]):
+    if not any(
+        tools or any("tool_calls" in turn or turn["role"] == "tool" for turn in turns)
+        for turns, tools in map(_talk, found.profile.kept[:2000])
+    ):
         return found
     given = found.split_rows()
     rows = []
@@ -207,10 +210,6 @@ def _talk(row: Values) -> tuple[list[Turn], list[dict[str, Any]]]:
         return listed_turns(row), read_tools(row.get("tools"))
     except RejectedError:
         return [], []
-
-
-def _has_tools(turns: Sequence[Turn], tools: Sequence[Values]) -> bool:
-    return bool(tools) or any("tool_calls" in turn or turn["role"] == "tool" for turn in turns)
 
 
 def _plain_turns(turns: Sequence[Turn], tools: Sequence[Values]) -> Iterator[dict[str, Any]]:

@@ -110,8 +110,15 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
         )
     parts = [GivenFile(path=file, into=_split_of(file, paths)) for file in files]
     # Files of another format may have named the only other split.
-    for step in (settled, _of_one_format, settled, _pages if are_pages else _related):
+    for step in (settled, _of_one_format, settled):
         parts, more = step(parts)
+        notes += more
+    if are_pages:
+        several = len({part.path.parent for part in parts}) > 1
+        parts = _by_folder(parts) if several else parts
+        parts = [replace(part, is_document=True) for part in parts]
+    else:
+        parts, more = _related(parts)
         notes += more
     order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
     parts.sort(key=lambda part: (order[part.into], str(part.path)))
@@ -203,12 +210,6 @@ def _without(parts: list[GivenFile], others: list[GivenFile]) -> tuple[list[Give
     notes = [f"left out, of another format: {names}"] if others else []
     left = {part.path for part in others}
     return [part for part in parts if part.path not in left], notes
-
-
-def _pages(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
-    several = len({part.path.parent for part in parts}) > 1
-    parts = _by_folder(parts) if several else parts
-    return [replace(part, is_document=True) for part in parts], []
 
 
 def _related(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice, product
 from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
@@ -12,14 +13,18 @@ from engine.drafting import label_columns, marks, talks
 from engine.drafting.label_columns import Names, named_labels
 from engine.drafting.layout_table import (
     LOOKED_AT,
+    NEARLY,
     ODD,
     PATTERNS,
     SPLIT,
     TABLE,
     WORDS,
+    Columns,
+    Recognised,
     Row,
+    Rows,
     columns_of,
-    recognise,
+    texts,
     turned,
 )
 from engine.drafting.marks import are_tags, text_of_words
@@ -27,10 +32,22 @@ from engine.errors import RecipeError
 
 MOST_COLUMNS: Final = 1000
 """Columns of rows: each is compared with each other one."""
+TESTS: Final[Mapping[str, Callable[[Sequence[Any]], bool]]] = {
+    "": lambda _: True,
+    "texts": lambda values: all(isinstance(value, str) for value in values),
+    "lists": lambda values: all(isinstance(value, list) for value in values),
+    "objects": lambda values: all(isinstance(value, Mapping) for value in values),
+    "lists of texts": lambda values: all(map(texts, values)),
+    "some texts": lambda values: any(isinstance(value, str) for value in values),
+    "some marked": lambda values: any(one and isinstance(one, list | Mapping) for one in values),
+}
+"""Of the values of a column; the modules of layouts have more."""
+
+
 STEPS: Final[Mapping[str, Callable[..., Any]]] = {
     name: step
     for module in (label_columns, marks, talks)
-    for name, step in {**vars(module), **module.TESTS}.items()
+    for name, step in {**vars(module), **module.TESTS, **TESTS}.items()
 }
 """What the table of layouts names."""
 
@@ -56,7 +73,7 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
         whys.append(step[1])
     # A layout may uncover another: a list in a text may hold the words of a tagged sentence.
     for _ in range(5):
-        step = next(_recognised(found[:LOOKED_AT], names), None)
+        step = _recognised(found[:LOOKED_AT], names)
         if step is None:
             break
         made = [turned(step[0], row) for row in found]
@@ -71,66 +88,109 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
     return found, whys
 
 
-def _recognised(sample: Sequence[Row], names: Names | None) -> Iterator[tuple[Any, str]]:
-    """Yield what the layouts that fit make of the rows, in their order."""
-    if names and (found := named_labels(sample, names)):
-        yield found
+def _recognised(sample: Rows, names: Names | None) -> Recognised:
+    """Return what the first layout that fits makes of the rows, and why; None where none does."""
+    found = named_labels(sample, names) if names else None
     for layout in TABLE["rows"] if sample else ():
         with suppress(*ODD):
-            if found := recognise(layout, sample, STEPS):
-                yield found
+            found = found or _fitted(layout, sample)
+    return found
 
 
-def _gathered(rows: Sequence[Row]) -> tuple[list[Row], str] | None:
+def _fitted(layout: Mapping[str, Any], rows: Rows) -> Recognised:
+    """Return what makes rows of a layout of the table plain, and why; None where the rows are of another one."""
+    if "layout" in layout:
+        found: Recognised = STEPS[layout["layout"]](rows)
+        return found
+    names = columns_of(rows)
+    columns = [_columns(need, rows, names) for need in layout["needs"].values()]
+    make = STEPS[layout["make"]]
+    most_odd = int(len(rows) - layout.get("share", NEARLY) * len(rows))
+    for chosen in islice(product(*columns), 2_000):
+        at: dict[str, Any] = dict(zip(layout["needs"], chosen, strict=True))
+        filled = [name for name in chosen if name]
+        others = {name.lower() for name in names if name not in filled}
+        if len(set(filled)) < len(filled) or not others.isdisjoint(layout.get("unless", ())):
+            continue
+        more = STEPS[layout["fits"]](rows, at) if "fits" in layout else True
+        at |= more if isinstance(more, Mapping) else {}
+
+        def turn(row: Row, at: Columns = at) -> Iterable[dict[str, Any]]:
+            made: Iterable[dict[str, Any]] = make(row, at)
+            return made
+
+        odd = (row for row in rows if not turned(turn, row))
+        if more and len(list(islice(odd, most_odd + 1))) <= most_odd:
+            return turn, layout["why"].format(**at)
+    return None
+
+
+def _columns(need: Mapping[str, Any], rows: Rows, names: Sequence[str]) -> list[str]:
+    """Return the columns that may have a role; an empty name where it may have none."""
+    known = WORDS[need["names"]] if isinstance(need.get("names"), str) else need.get("names", ())
+    like = WORDS.get(need.get("like", ""), need.get("like", ""))
+    order = {name: at for at, name in enumerate([*known, *need.get("first", ())])}
+    test = STEPS[need.get("test", "")]
+    found = [
+        name
+        for name in sorted(names, key=lambda one: order.get(one.lower(), len(order)))
+        if (not known or name.lower() in known)
+        and (not like or re.fullmatch(like, name))
+        and (need.get("sparse") or all(name in row for row in rows))
+        and test([row.get(name) for row in rows])
+    ]
+    return found or ([""] if need.get("optional") else [])
+
+
+def _gathered(rows: Rows) -> tuple[list[Row], str] | None:
     """Gather a table of a word and its tag a row, or of a turn a row, by the column that says which belong together."""
     sample = rows[:LOOKED_AT]
     names = columns_of(sample)
+
+    def first(pattern: str, *others: str) -> str:
+        return next((n for n in names if n not in others and re.search(pattern, n)), "")
+
     tags = next((n for n in names if are_tags([str(row.get(n, "")) for row in sample])), "")
-    words = next((n for n in names if n != tags and re.search(r"(?i)word|token|text", n)), "")
-    others = [name for name in names if name not in (tags, words)]
-    sentence = next((n for n in others if re.search(r"(?i)sent|doc|id$", n)), "")
+    words = first(r"(?i)word|token|text", tags)
+    sentence = first(r"(?i)sent|doc|id$", tags, words)
     if tags and words and sentence and all(isinstance(row.get(words), str) for row in sample):
         found: list[Row] = []
-        for group in _groups(rows, sentence):
+        for split, group in _groups(rows, sentence):
             pairs = [(row[words], str(row.get(tags))) for row in group if row.get(words)]
             if pairs := [pair for pair in pairs if PATTERNS["tag"].match(pair[1])]:
-                found.append({**text_of_words(*zip(*pairs, strict=True)), **_split(group)})
+                found.append({**text_of_words(*zip(*pairs, strict=True)), **split})
         return found, f"each row is a word; `{sentence}` says of which sentence"
-    talk = next((name for name in names if PATTERNS["talk"].search(name)), "")
+    talk = first(PATTERNS["talk"].pattern)
     role, text = (
         next((name for name in names if name.lower() in WORDS[what]), "")
         for what in ("speakers", "sayings")
     )
-    groups = list(_groups(rows, talk)) if talk and role and text else []
+    groups = _groups(rows, talk) if talk and role and text else []
     # Who speaks first asks, where two speak who are called otherwise.
-    speakers = [list(dict.fromkeys(str(t.get(role)).lower() for t in group)) for group in groups]
+    speakers = [list(dict.fromkeys(str(t.get(role)).lower() for t in some)) for _, some in groups]
     known = {name for some in speakers for name in some}
     is_named = known <= ROLES.keys() and {ROLES[one] for one in known} >= {"user", "assistant"}
     is_alternate = known.isdisjoint(ROLES) and all(len(some) <= 2 for some in speakers)
     if len(groups) in (0, len(rows)) or not (is_named or is_alternate):
         return None
     found = []
-    for group, (first, *_) in zip(groups, speakers, strict=True):
-        called = ROLES if is_named else {first: "user"}
+    for (split, group), (asks, *_) in zip(groups, speakers, strict=True):
+        called = ROLES if is_named else {asks: "user"}
         messages = [
             {"role": called.get(str(turn[role]).lower(), "assistant"), "content": turn[text]}
             for turn in group
         ]
         while is_alternate and messages and messages[-1]["role"] == "user":
             messages.pop()
-        found += [{"messages": messages, **_split(group)}] if messages else []
+        found += [{"messages": messages, **split}] if messages else []
     return found, f"each row is a turn; `{talk}` says of which conversation"
 
 
-def _groups(rows: Sequence[Row], column: str) -> Iterable[list[Row]]:
-    """Return the rows of each value of a column, which may name only the first row of each."""
+def _groups(rows: Rows, column: str) -> list[tuple[Row, list[Row]]]:
+    """Return the split and the rows of each value of a column, which may name only the first row of each."""
     found: dict[tuple[object, str], list[Row]] = {}
     at = ""
     for row in rows:
         at = str(row[column]) if row.get(column) not in (None, "") else at
         found.setdefault((row.get(SPLIT), at), []).append(row)
-    return found.values()
-
-
-def _split(group: Sequence[Row]) -> Row:
-    return {SPLIT: group[0][SPLIT]} if SPLIT in group[0] else {}
+    return [({SPLIT: s} if s is not None else {}, some) for (s, _), some in found.items()]

@@ -102,7 +102,10 @@ def names_for(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     cells = [list(map(str, column)) for column in columns]
     # Objects hold what was marked or noted of a text.
     marks = [all(isinstance(cell, Mapping) for cell in column) for column in columns]
-    splits = list(map(_are_splits, cells))
+    words = [{cell.strip().lower() for cell in held} for held in cells]
+    splits = [
+        some <= PLACES.keys() and "train" in {PLACES[word].split for word in some} for some in words
+    ]
     text = max(
         range(len(columns)), key=lambda at: (not marks[at], *_text_size(cells[at])), default=0
     )
@@ -144,12 +147,6 @@ def _label_rank(cells: Sequence[str]) -> int:
     # A part of a file may hold rows of one label, as CLINC's of no class do.
     comes_again = len(words) <= max(2, len(cells) // 2)
     return 2 if comes_again and not all(map(is_number, words)) else 3
-
-
-def _are_splits(cells: Sequence[str]) -> bool:
-    """Whether each value says a split, and one of them that to train on."""
-    words = {cell.strip().lower() for cell in cells}
-    return words <= PLACES.keys() and any(PLACES[word].split == "train" for word in words)
 
 
 def is_number(cell: object) -> bool:

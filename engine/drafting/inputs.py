@@ -185,18 +185,21 @@ def settled[T: (GivenFile, Reading)](parts: list[T]) -> tuple[list[T], list[str]
 
 def _of_one_format(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
     """Return the tables of the format that most files have; all files where that is no format of tables."""
+    groups: dict[str, list[GivenFile]] = {}
+    for part in parts:
+        groups.setdefault(part.suffix, []).append(part)
 
     def weight(suffix: str) -> tuple[int, bool, int]:
-        some = [part for part in parts if part.suffix == suffix]
+        some = groups[suffix]
         size = sum(part.path.stat().st_size for part in some)
         return len(some), any(part.into == "train" for part in some), size
 
     # Of formats of equally many files, the one with the training rows, then with the most.
-    common = max(dict.fromkeys(part.suffix for part in parts), key=weight)
+    common = max(groups, key=weight)
     if common not in TABLES:
         return parts, []
     # A split that has no file of that format has its own.
-    has = {part.into for part in parts if part.suffix == common}
+    has = {part.into for part in groups[common]}
     others = [
         part
         for part in parts

@@ -98,9 +98,8 @@ def _are_plain(readings: Sequence[Reading], sample: Sequence[Values], inputs: In
     """Whether a recipe can name what the rows hold as they stand."""
     columns = columns_of(sample)
     # A label beside the lines is the answer, whatever else stands beside them.
-    is_settled = (
-        readings[0].beside and not inputs.names and any(is_called(n, LABEL) for n in columns)
-    )
+    has_label = any(is_called(name, LABEL) for name in columns)
+    is_settled = readings[0].beside and not inputs.names and has_label
     if not is_settled and reshaped(sample, inputs.names)[1]:
         return False
     # The first rows may be of one split.
@@ -149,12 +148,8 @@ def _readings(files: Files) -> tuple[list[Reading], list[str]]:
 def _readings_of(file: GivenFile, encoding: str) -> Sequence[Reading]:
     if file.beside:
         why = "lines of several files belong together"
-        return [
-            Reading(
-                ref=local(file.path), format="lines", says_format=True, encoding=encoding,
-                columns=file.beside, why=why,
-            )
-        ]  # fmt: skip
+        lines = Reading(ref=local(file.path), format="lines", says_format=True, why=why)
+        return [replace(lines, encoding=encoding, columns=file.beside)]
     if not file.is_document:
         return readings_of(file.path, encoding=encoding, is_class=bool(file.label))
     row: dict[str, Any] = {"file": file.path.name, "text": text_of(file.path, encoding)}
@@ -162,10 +157,10 @@ def _readings_of(file: GivenFile, encoding: str) -> Sequence[Reading]:
     marks = file.path.with_suffix(".ann")
     if marks.is_file():
         # A text without marks has an empty file beside it.
-        lines = text_of(marks).splitlines() if marks.stat().st_size else []
+        marked = text_of(marks).splitlines() if marks.stat().st_size else []
         row["spans"] = [
             {"label": one[1], "start": int(one[2]), "end": int(one[3])}
-            for line in lines
+            for line in marked
             if (one := re.match(r"T\d+\t(\S+) (\d+)(?: \d+;\d+)* (\d+)\t", line))
         ]
         why = "each text has its marks in a file beside it (.ann), as brat writes them"

@@ -151,8 +151,7 @@ def _as_source(path: Path, text: str, encoding: str) -> tuple[Reading, ...]:
     if found == "xml":
         return (replace(reading, records=_commonest_tag(head)),)
     if found == "jsonl":
-        lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
-        values = [parse_json(line) for line in lines if _is_json(line)]
+        values = [parse_json(line) for line in head.split("\n")[:LOOKED_AT] if _is_json(line)]
         if values and all(isinstance(value, list) for value in values):
             return (replace(reading, header=names_for(list(zip(*values, strict=False)))),)
     return (reading,)
@@ -240,10 +239,8 @@ def _of_json(reading: Reading, text: str) -> tuple[Reading, ...]:
         )
 
     def of(name: str, into: str = "") -> Reading:
-        items = arrays[name]
-        is_listed = isinstance(items[0], list)
-        header = names_for(list(zip(*items, strict=True))) if is_listed else ()
-        return replace(reading, records=name, header=header, into=into)
+        columns = zip(*arrays[name], strict=True) if isinstance(arrays[name][0], list) else ()
+        return replace(reading, records=name, header=names_for(list(columns)), into=into)
 
     # A key is called after a split: `train`, `oos_train`, `test`.
     parts = {name: split for name in arrays if (split := split_in(name))}

@@ -59,7 +59,10 @@ class RareShingles:
         self._needed = np.array(needed)
         keys, owners = np.concatenate(rare), np.repeat(np.arange(len(sets)), [*map(len, rare)])
         order = np.argsort(keys, kind="stable")
-        self._keys, self._owners = keys[order], owners[order]
+        self._owners = owners[order]
+        self._keys, self._first, self._count = np.unique(
+            keys[order], return_index=True, return_counts=True
+        )
         self._is_there = np.zeros(1 << BITS, np.bool_)
         self._is_there[self._keys >> np.uint64(64 - BITS)] = True
 
@@ -82,8 +85,10 @@ class RareShingles:
         hashes = _hashes("".join(f"{text}{GAP}" for text in texts))
         ends = np.cumsum([len(text) + len(GAP) for text in texts])
         at = np.flatnonzero(self._is_there[hashes >> np.uint64(64 - BITS)])
-        first = np.searchsorted(self._keys, hashes[at], "left")
-        counts = np.searchsorted(self._keys, hashes[at], "right") - first
+        key = np.searchsorted(self._keys[:-1], hashes[at])
+        is_key = self._keys[key] == hashes[at]
+        at, key = at[is_key], key[is_key]
+        first, counts = self._first[key], self._count[key]
         if counts.sum() > MOST and len(batch) > 1:
             half = len(batch) // 2
             yield from self._among(batch[:half])

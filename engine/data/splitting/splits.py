@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import compress
 from typing import Final
 
 from engine.data.row_index import SPAN, Assignment, Pool
@@ -156,8 +157,10 @@ class Division:
     """Rows left out because their text also stands in a split drawn before (by group, by time)."""
 
     def rows(self, pool: Pool, name: SplitName) -> array[int]:
-        place = Assignment[name.upper()]
-        return array("I", (row for row in pool.order if self.places[row] == place))
+        is_there = int(Assignment[name.upper()]).__eq__
+        return array(
+            "I", compress(pool.order, map(is_there, map(self.places.__getitem__, pool.order)))
+        )
 
     def leave_out(self, rows: Collection[int], check: str) -> int:
         """Take rows out of their splits because of a check; return how many they are."""

@@ -60,15 +60,11 @@ def fingerprint(row: Row) -> bytes:
     return hashlib.sha256(values.encode(errors="surrogatepass")).digest()[:BYTES]
 
 
-def read_fingerprints(written: str) -> Counter[bytes]:
-    """Return recorded fingerprints and how often each is there; ValueError for text that is none."""
-    return Counter(parts_of(written, BYTES, "fingerprints"))
-
-
 def differing(rows: Iterable[Row], recorded: str) -> RowDifference:
-    left = read_fingerprints(recorded)
-    other, first = 0, ""
+    """Return which rows are not those of recorded fingerprints; ValueError for text that is none."""
     # A counter, not a set: a row that stands there twice must be found twice.
+    left = Counter(parts_of(recorded, BYTES, "fingerprints"))
+    other, first = 0, ""
     for row in rows:
         mark = fingerprint(row)
         if left[mark] > 0:

@@ -58,10 +58,6 @@ def named_turns(values: Values, spec: MessagesSpec) -> list[Turn]:
     return with_system(turns, lookup(values, spec.system) if spec.system else None)
 
 
-def named_tools(values: Values, spec: MessagesSpec) -> list[dict[str, Any]]:
-    return read_tools(lookup(values, spec.tools)) if spec.tools else []
-
-
 def shaped_tools(values: Values) -> list[dict[str, Any]]:
     old = read_tools(values.get("functions"))
     return read_tools(values.get("tools")) or old

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from engine.data.examples import chat_formats
-from engine.data.examples.template import Fill, Filled, Values, malformed
-from engine.data.examples.turns import lacks_text, split_answer, turn_text
+from engine.data.examples.template import Fill, Filled, Values, lookup, malformed
+from engine.data.examples.turns import lacks_text, read_tools, split_answer, turn_text
 from engine.recipe.model import Data, Task
 
 
@@ -21,7 +21,7 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
             tools = chat_formats.shaped_tools(values)
         else:
             turns = chat_formats.named_turns(values, spec)
-            tools = chat_formats.named_tools(values, spec)
+            tools = read_tools(lookup(values, spec.tools)) if spec.tools else []
         asked, (answer,) = split_answer(turns)
         if not any(turn["role"] == "assistant" and turn.get("trained", True) for turn in turns):
             raise malformed("has no turn of the assistant that is learned from")

@@ -162,7 +162,7 @@ class RowCollector:
         except MissingColumnError as error:
             self._unusable.add_missing(row, str(error))
         except (NoMarkError, UnusableValueError) as error:
-            self._unusable.add_split_value(row, error)
+            self._unusable.split_values.add(f"{row.origin} {error}")
         else:
             return value
         return None

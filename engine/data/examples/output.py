@@ -68,6 +68,7 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
     work, pool = outcome.work, outcome.work.pool
     counts = count_labels(pool, examples.rows)
     asked, division = asked_sizes(work.splits)[name], outcome.division
+    repeats = outcome.repeats if name == "train" else {}
     group_of = Counter(pool.unit[row] for row in examples.rows) if pool.unit else Counter[int]()
     span = None
     if pool.time and not pool.is_by_place and len(examples):
@@ -80,7 +81,7 @@ def _split(name: SplitName, examples: Examples, outcome: Outcome) -> SplitSummar
         rows=len(examples),
         labels={label: counts.get(label, 0) for label in work.task.labels},
         digest=examples.digest(),
-        seen=seen(examples.rows, outcome.repeats if name == "train" else {}),
+        seen=sum(repeats.get(row, 1) for row in examples.rows) if repeats else len(examples),
         groups=len(group_of) if pool.unit else None,
         group_sizes=tuple(sorted(Counter(group_of.values()).items())),
         span=span,
@@ -114,10 +115,6 @@ def weigh(
             repeats[row] = times
     findings.drop("thinned by the weight of its source", thinned)
     return repeats
-
-
-def seen(rows: Sequence[int], repeats: Mapping[int, int]) -> int:
-    return sum(repeats.get(row, 1) for row in rows) if repeats else len(rows)
 
 
 SORTED_IN_MEMORY: Final = 500_000

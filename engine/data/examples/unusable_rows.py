@@ -27,7 +27,6 @@ from engine.data.examples.template import (
 from engine.data.reading.row import SHOWN, Row, excerpt, several
 from engine.data.reading.tables import READ_QUOTES
 from engine.data.splitting.column import PLACES as SPLIT_NAMES
-from engine.data.splitting.column import NoMarkError
 from engine.kinds import AnswerForm
 
 _SPLIT_COLUMN: Final = {
@@ -58,7 +57,7 @@ class UnusableRows:
         # One of several columns may be blank, and the text is not empty for it.
         self._blank = "a blank column in `task.input`" if several_columns else "an empty text"
         self._rejected: dict[str, dict[str, Rejects]] = defaultdict(lambda: defaultdict(Rejects))
-        self._labels, self._inputs, self._split_values = Rejects(), Rejects(), Rejects()
+        self._labels, self._inputs, self.split_values = Rejects(), Rejects(), Rejects()
 
     def note_columns(self, row: Row) -> None:
         """Remember which columns the rows have; of every row, usable or not."""
@@ -98,9 +97,6 @@ class UnusableRows:
         for column in sorted(lacking):
             self._missing[self._keys.get(column, "data"), column].add(row.origin)
 
-    def add_split_value(self, row: Row, error: NoMarkError | UnusableValueError) -> None:
-        self._split_values.add(f"{row.origin} {error}")
-
     def is_complete(self, origin: str, filled: Filled) -> bool:
         """Return whether a row has an answer, and texts where `empty` asks for them; count one that has not."""
         # Whatever the check `empty` says: without an answer there is nothing to learn or to judge by.
@@ -130,7 +126,7 @@ class UnusableRows:
         for code, path, rejects, hint in (
             ("D303", "data.label", self._labels, None),
             ("D302", "task.input", self._inputs, None),
-            (split_code, "splits.by", self._split_values, split_hint),
+            (split_code, "splits.by", self.split_values, split_hint),
         ):
             findings.drop("unusable value", rejects.count)
             if rejects.count:

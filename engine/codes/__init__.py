@@ -4,8 +4,6 @@ The pages lie here, one Markdown file for each area and, in `rules`, for each su
 and never changes its meaning.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cache

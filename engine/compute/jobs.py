@@ -4,8 +4,6 @@ Pure and light. Keys of a profile are closed, and words of the command line are 
 a job file.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Iterator, Mapping

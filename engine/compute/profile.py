@@ -1,7 +1,5 @@
 """`compute.yaml`: the profiles that `--on NAME` names, each as a value with every default filled in."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial

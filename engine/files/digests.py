@@ -1,7 +1,5 @@
 """Digests of a folder's files, kept beside them: a later reader sees whether they are what was written. Light."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -5,8 +5,6 @@ Who begins something that a kill would leave half done holds it (`hold`) until i
 machines may share a folder. Where a file system has no such locks, nothing is taken for abandoned.
 """
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os

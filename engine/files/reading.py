@@ -1,7 +1,5 @@
 """Reading files that somebody else wrote: regular files only, no larger and no deeper than they may be."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

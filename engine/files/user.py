@@ -1,7 +1,5 @@
 """The user's own folders, outside every project: what is kept there cannot have come with a stranger's folder."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Final

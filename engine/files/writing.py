@@ -4,8 +4,6 @@ Folders are opened one below the other without following links, and what is made
 that was opened, so a link that stands anywhere below the starting folder is refused and not followed.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

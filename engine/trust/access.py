@@ -1,7 +1,5 @@
 """What of the things that one recipe names is outside its project, and what of that its user has allowed."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The user's word: what is allowed beyond a recipe's project, kept in the user's own folders and nowhere else."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

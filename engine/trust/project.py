@@ -1,7 +1,5 @@
 """Where a recipe's project is: the git repository that it is in, else its own folder."""
 
-from __future__ import annotations
-
 import os
 import stat
 import unicodedata

@@ -1,7 +1,5 @@
 """Keys taken out of text before it is kept or shown, in whatever form a server hands them back."""
 
-from __future__ import annotations
-
 import base64
 import html
 import json

@@ -4,8 +4,6 @@ A field without a default must be in the file, one with a default may be missing
 other is an error. A number that may be written as `1` or as `1.0` is a `Number`, so that it is written again as it was.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """The top of a report: whether the model can be shipped, which file, how good, and what to do next."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -29,7 +27,6 @@ from engine.render.labels import (
 from engine.render.report.sections.export import speed_facts
 from engine.values import Value
 
-_UNFINISHED = (StageStatus.FAILED, StageStatus.INTERRUPTED)
 _RIGHT = {
     AnswerForm.LABELS: " with every label right",
     AnswerForm.OBJECT: " with every field right",
@@ -147,13 +144,15 @@ def _figures(report: Report) -> Iterator[tuple[str, blocks.Cell]]:
         title = f"{name}, {model.removeprefix('the ')}".removesuffix(", ")
         yield title, estimate(metric) if metric else missing
     file, known = quantized_file(report), dict(speed_facts(report))
-    missing = blocks.Estimate(write.DASH, why_absent(report, "quantize"))
-    yield "file", blocks.Estimate(write.size(file.bytes), file.name) if file else missing
+    no_file = blocks.Estimate(write.DASH, why_absent(report, "quantize"))
+    yield "file", blocks.Estimate(write.size(file.bytes), file.name) if file else no_file
     if "speed" in known:
         first = known.get("first token after", write.DASH)
         yield "speed", blocks.Estimate(known["speed"], f"first token after {first}")
     training = report.training
-    begun = any(one.stage == "train" and one.status in _UNFINISHED for one in report.stages)
-    trained = "the training did not finish" if begun else "no training in this run"
-    trained = f"{write.duration(training.seconds)} of training" if training else trained
+    status = next((one.status for one in report.stages if one.stage == "train"), None)
+    is_open = status in (StageStatus.FAILED, StageStatus.INTERRUPTED)
+    untrained = "the training did not finish" if is_open else "no training in this run"
+    reused = ", reused" if status is StageStatus.REUSED else ""
+    trained = f"{write.duration(training.seconds)} of training{reused}" if training else untrained
     yield "made in", blocks.Estimate(write.duration(report.seconds), trained)

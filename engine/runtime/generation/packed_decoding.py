@@ -27,12 +27,7 @@ from engine.runtime.scoring.packed_cache import (
     Piece,
     UnsupportedModelError,
     attending,
-    bytes_per_token,
     feed,
-    plain_logits,
-    prefill,
-    refuse_other_logits,
-    room_for_states,
 )
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
@@ -87,20 +82,19 @@ class _Packed:
         self._loaded, self._rows, self._most = loaded, rows, most
         self._prefix = common_prefix(rows)
         self._order = deque(sorted(range(len(rows)), key=lambda index: -len(rows[index])))
-        longest = self._order[0]
-        states, (self._plain,) = prefill(loaded, rows[longest])
-        room = room_for_states(loaded.device, STORE_BYTES[loaded.device.type])
-        # What all rows together need is enough: more would only be cleared, and be missing elsewhere.
-        everything = sum(map(self._needs, range(len(rows))))
-        count = max(min(room // bytes_per_token(states), everything), self._needs(longest))
-        self._slots, self._free = count, list(range(count))
-        self._cache = PackedCache(states, prefix=self._prefix, slots=count)
+        self._cache = PackedCache(
+            loaded,
+            rows[self._order[0]],
+            prefix=self._prefix,
+            needs=[*map(self._needs, range(len(rows)))],
+            most=STORE_BYTES[loaded.device.type],
+        )
+        self._slots, self._free = self._cache.room, self._cache.free
 
     def run(self, step: Step, progress: Progress) -> None:
         """Run every row to its end."""
         active: list[_InFlight] = []
         done = 0
-        is_checked = False
         with attending(self._loaded, self._cache):
             while active or self._order:
                 self._admit(active)
@@ -117,13 +111,10 @@ class _Packed:
                     )
                     entry.slots += slots
                 logits = self._cache.forward(self._loaded, pieces)
-                if not is_checked:
-                    others = (
-                        (packed, plain_logits(self._loaded, self._cache, self._rows[entry.member]))
-                        for packed, entry in zip(logits[1:], active[1:], strict=True)
-                    )
-                    refuse_other_logits(logits[0], self._plain, self._loaded.model.dtype, others)
-                    is_checked = True
+                others = zip(
+                    logits[1:], (self._rows[one.member] for one in active[1:]), strict=True
+                )
+                self._cache.compare(self._loaded, logits[0], others)
                 following = step(logits, [entry.member for entry in active])
                 for entry, tokens in zip(active, following, strict=True):
                     entry.waiting = tokens

@@ -29,6 +29,7 @@ from engine.runtime.models.load import (
     LOADABLE,
     load_whole,
     one_thread,
+    read_tensor,
     torch_device,
     whole_model,
 )
@@ -235,8 +236,8 @@ def _rows(
     embedding = next((name for name in EMBEDDINGS if name in places), None)
     if embedding is None:
         return
-    rows = _read(places[embedding], embedding)
-    head = _read(places[HEAD], HEAD) if HEAD in places else rows
+    rows = read_tensor(places[embedding], embedding)
+    head = read_tensor(places[HEAD], HEAD) if HEAD in places else rows
     if config.get("tie_word_embeddings") and (
         rows.shape != head.shape or not torch.equal(rows, head)
     ):
@@ -333,12 +334,6 @@ def _state(weight: torch.Tensor) -> str:
         if max(float((~flat.any(dim=side)).float().mean()) for side in (0, 1)) >= WIPED:
             return "wiped"
     return "sparse" if zeros >= SPARSE else ""
-
-
-def _read(path: Path, name: str) -> torch.Tensor:
-    with safe_open(path, framework="pt") as source:
-        tensor: torch.Tensor = source.get_tensor(name)
-    return tensor
 
 
 def _named(names: list[str]) -> str:

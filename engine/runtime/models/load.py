@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, cycle, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import torch
 from peft import PeftModel, get_peft_model_state_dict
@@ -42,6 +43,47 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(usual)
+
+
+AT_ONCE: Final = 4
+"""Passes beside each other. Each has logits and states of its own, and all of them wait for one interpreter."""
+
+
+class Lanes:
+    """Runs calls beside each other while its context is open."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Divide the threads of a processor; another device computes one call after another."""
+        self._threads = torch.get_num_threads()
+        self.count = min(self._threads, AT_ONCE) if device.type == "cpu" else 1
+        self._pool: ThreadPoolExecutor | None = None
+
+    def run[T](self, calls: Sequence[Callable[[], T]]) -> list[T]:
+        """Return what the calls return, in their order. A single one has all threads."""
+        if len(calls) == 1 or self.count == 1:
+            return [call() for call in calls]
+        if self._pool is None:
+            share = self._threads // self.count
+            self._pool = ThreadPoolExecutor(
+                self.count, initializer=torch.set_num_threads, initargs=(share,)
+            )
+        # The mode is one of each thread.
+        futures = [self._pool.submit(torch.inference_mode()(call)) for call in calls]
+        # All of them end before one's error is raised: whoever catches it may change the model.
+        errors = [future.exception() for future in futures]
+        for error in errors:
+            if error is not None:
+                raise error
+        return [future.result() for future in futures]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+            # What a thread sets for itself is also what threads begin with that are started later.
+            torch.set_num_threads(self._threads)
 
 
 def in_64_bits(numbers: torch.Tensor) -> torch.Tensor:
@@ -179,6 +221,22 @@ def load_model(
     return LoadedModel(
         model=model, chat=chat, folder=model_dir, adapter=adapter, precision=precision
     )
+
+
+def tensor_places(folder: Path, files: str = "*.safetensors") -> dict[str, Path]:
+    """Return the file of each tensor in the files of a folder."""
+    found = dict[str, Path]()
+    for path in sorted(folder.glob(files)):
+        with safe_open(path, framework="pt") as file:
+            found |= dict.fromkeys(sorted(file.keys()), path)
+    return found
+
+
+def read_tensor(path: Path, name: str) -> torch.Tensor:
+    # Opened for each: what was read of an open file counts as this process's memory.
+    with safe_open(path, framework="pt") as file:
+        tensor: torch.Tensor = file.get_tensor(name)
+    return tensor
 
 
 def load_whole(folder: Path, **options: Any) -> Any:

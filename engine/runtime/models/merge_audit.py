@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 
 from engine.errors import StageError
 from engine.files.reading import read_json
-from engine.runtime.models.load import one_thread
+from engine.runtime.models.load import one_thread, read_tensor, tensor_places
 from engine.store import sha256_of
 
 PREFIX = "base_model.model."
@@ -33,12 +32,12 @@ def check_merge(base: Path, adapter: Path, out: Path) -> None:
     config = read_json(adapter / "adapter_config.json")
     factors = adapter / "adapter_model.safetensors"
     ending = ".lora_A.weight"
-    expected, merged, given = map(_places, (base, out, adapter))
+    expected, merged, given = map(tensor_places, (base, out, adapter))
     left = {name.removesuffix(ending) for name in given if name.endswith(ending)}
     if names := sorted(expected.keys() ^ merged.keys()):
         raise _wrong(names[0], "it is in one of the two models only")
     for name, file in expected.items():
-        before, after = _read(file, name), _read(merged[name], name)
+        before, after = read_tensor(file, name), read_tensor(merged[name], name)
         if (before.dtype, before.shape) != (after.dtype, after.shape):
             raise _wrong(name, "its type or shape is not the base's")
         stem = f"{PREFIX}{name.removesuffix('.weight')}"
@@ -64,34 +63,19 @@ def check_copy(model: Path, out: Path) -> None:
             raise StageError.one("X673", what, hint=hint)
 
 
-def _places(folder: Path) -> dict[str, Path]:
-    found = dict[str, Path]()
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            found |= dict.fromkeys(sorted(file.keys()), path)
-    return found
-
-
-def _read(path: Path, name: str) -> torch.Tensor:
-    # Opened for each: what was read of an open file counts as this process's memory.
-    with safe_open(path, framework="pt") as file:
-        tensor: torch.Tensor = file.get_tensor(name)
-    return tensor
-
-
 def _misplaced(
     before: torch.Tensor, after: torch.Tensor, factors: Path, stem: str, config: Mapping[str, Any]
 ) -> int:
-    down = _read(factors, f"{stem}.lora_A.weight").double()
+    down = read_tensor(factors, f"{stem}.lora_A.weight").double()
     divisor = math.sqrt(len(down)) if config.get("use_rslora") else len(down)
     # Own alphas stand by the last part of a module's name, or by more of it.
     own = (config.get("alpha_pattern") or {}).items()
     named = (alpha for name, alpha in own if f".{stem}".endswith(f".{name}"))
     alpha = next(named, config["lora_alpha"])
-    up = _read(factors, f"{stem}.lora_B.weight").double() * (alpha / divisor)
+    up = read_tensor(factors, f"{stem}.lora_B.weight").double() * (alpha / divisor)
     lengths = None
     if config.get("use_dora"):
-        lengths = _read(factors, f"{stem}.lora_magnitude_vector").double()
+        lengths = read_tensor(factors, f"{stem}.lora_magnitude_vector").double()
     reach = float(up.abs().max() * down.abs().max()) * len(down)
     short_up, short_down = up.float(), down.float()
     rows = max(1, BLOCK // before.shape[1])

@@ -26,21 +26,15 @@ import torch
 
 from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.models.load import LoadedModel, not_a_number, wants_single_rows
+from engine.runtime.models.load import Lanes, LoadedModel, not_a_number, wants_single_rows
 from engine.runtime.scoring.label_search import AnswerTree, LabelChoice, Search, make_tree
 from engine.runtime.scoring.likelihood import refuse_other_scores, sampled_rows
 from engine.runtime.scoring.packed_cache import (
-    Lanes,
     PackedCache,
     Piece,
     UnsupportedModelError,
     attending,
-    bytes_per_token,
     feed,
-    plain_logits,
-    prefill,
-    refuse_other_logits,
-    room_for_states,
 )
 from engine.values import Value
 
@@ -126,17 +120,17 @@ class PackedSearch:
         self._scored = max(
             LOGIT_BYTES[kind] // (4 * loaded.vocabulary), *(len(b.tokens) for b in tree.branches)
         )
-        states, (plain,) = prefill(loaded, rows.whole(self._order[0]))
-        self._plain: torch.Tensor | None = plain
-        per_token = bytes_per_token(states)
-        everything = sum(map(len, rows.own)) + len(rows.own) * self._branch_slots
-        # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
-        room = room_for_states(loaded.device, STORE_BYTES[kind]) // max(per_token, 1)
-        self._room = max(min(room, everything), longest + self._branch_slots)
         self._lanes = Lanes(loaded.device)
-        # Branches without any behind them are not in `_needs`: they hold slots for one pass only.
-        self._free = list(range(self._room + self._lanes.count * self._tokens))
-        self._cache = PackedCache(states, prefix=len(rows.prefix), slots=len(self._free))
+        self._cache = PackedCache(
+            loaded,
+            rows.whole(self._order[0]),
+            prefix=len(rows.prefix),
+            needs=[*map(self._needs, range(len(rows.own)))],
+            most=STORE_BYTES[kind],
+            # Branches without any behind them are not in `_needs`: they hold slots for one pass only.
+            beside=self._lanes.count * self._tokens,
+        )
+        self._room, self._free = self._cache.room, self._cache.free
 
     def run(self, make: Callable[[], Search], done: Done) -> None:
         """Run every row to its end."""
@@ -147,12 +141,10 @@ class PackedSearch:
                 while len(passes) < lanes.count and (feeds := self._next_feeds(active, make)):
                     passes.append(feeds)
                 found = lanes.run([partial(self._forward, feeds) for feeds in passes])
-                if self._plain is not None:
-                    # The longest row goes first, so the first logits are those behind its prompt.
-                    logits, dtype = found[0][0], self._loaded.model.dtype
+                # The longest row goes first, so the first logits are those behind its prompt.
+                if len(logits := found[0][0]):
                     others = self._others(passes[0], logits)
-                    refuse_other_logits(logits[0], self._plain, dtype, others)
-                    self._plain = None
+                    self._cache.compare(self._loaded, logits[0], others)
                 for feeds, (_, log_probs, best) in zip(passes, found, strict=True):
                     self._deliver(feeds, log_probs, best)
                 remaining = [entry for entry in active if entry.search.wanted()]
@@ -167,16 +159,15 @@ class PackedSearch:
         logits = self._cache.forward(self._loaded, [feed.piece for feed in feeds])
         scored = [one for feed in feeds for one in feed.scored_tokens]
         # Those of the first pass are compared once more.
-        kept = logits if self._plain is not None else logits[:0]
+        kept = logits[:0] if self._cache.is_compared else logits
         return kept, *read_logits(logits, scored)
 
     def _others(
         self, feeds: Sequence[_Feed], logits: torch.Tensor
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    ) -> Iterator[tuple[torch.Tensor, list[int]]]:
         place = len(feeds[0].scored_tokens)
         for one in feeds[1:]:
-            row = self._rows.whole(one.entry.row)
-            yield logits[place], plain_logits(self._loaded, self._cache, row)
+            yield logits[place], self._rows.whole(one.entry.row)
             place += len(one.scored_tokens)
 
     def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:

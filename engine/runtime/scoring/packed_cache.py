@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice, starmap
-from typing import Any, Final, Self
+from itertools import islice
+from typing import Any
 
 import torch
 from transformers import Cache, DynamicCache
@@ -26,47 +25,6 @@ from transformers.modeling_utils import AttentionInterface
 
 from engine.runtime.models.load import LoadedModel, attention_of, causal_model
 from engine.values import Value
-
-MOST: Final = 4
-"""Passes beside each other. Each has logits and states of its own, and all of them wait for one interpreter."""
-
-
-class Lanes:
-    """Runs calls beside each other while its context is open."""
-
-    def __init__(self, device: torch.device) -> None:
-        """Divide the threads of a processor; another device computes one call after another."""
-        self._threads = torch.get_num_threads()
-        self.count = min(self._threads, MOST) if device.type == "cpu" else 1
-        self._pool: ThreadPoolExecutor | None = None
-
-    def run[T](self, calls: Sequence[Callable[[], T]]) -> list[T]:
-        """Return what the calls return, in their order. A single one has all threads."""
-        if len(calls) == 1 or self.count == 1:
-            return [call() for call in calls]
-        if self._pool is None:
-            share = self._threads // self.count
-            self._pool = ThreadPoolExecutor(
-                self.count, initializer=torch.set_num_threads, initargs=(share,)
-            )
-        # The mode is one of each thread.
-        futures = [self._pool.submit(torch.inference_mode()(call)) for call in calls]
-        # All of them end before one's error is raised: whoever catches it may change the model.
-        errors = [future.exception() for future in futures]
-        for error in errors:
-            if error is not None:
-                raise error
-        return [future.result() for future in futures]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
-            # What a thread sets for itself is also what threads begin with that are started later.
-            torch.set_num_threads(self._threads)
-
 
 NAME = "recipe_packed"
 """Of the attention function, while it is registered."""
@@ -82,10 +40,6 @@ SCORE_BYTES = 256 << 20
 """Scores that are computed at a time where no kernel computes them: of a long prompt they would take gigabytes."""
 
 
-States = Sequence[tuple[torch.Tensor, torch.Tensor]]
-"""Keys and values of each layer, [1, heads, tokens, size]."""
-
-
 FAR = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.02}
 """Relative difference of logits from which on a model attends in another way.
 
@@ -96,25 +50,6 @@ In bfloat16, rounding moves the logits of a model of 30 layers by 0.02 to 0.06 a
 
 class UnsupportedModelError(Exception):
     """The model's attention cannot be computed this way."""
-
-
-def refuse_other_logits(
-    packed: torch.Tensor,
-    plain: torch.Tensor,
-    dtype: torch.dtype,
-    others: Iterable[tuple[torch.Tensor, torch.Tensor]] = (),
-) -> None:
-    """UnsupportedModelError where logits of packed rows, [V], are not those of the rows alone, but for rounding.
-
-    Where those of the first row lie far apart, the middle one of it and the first two `others` decides: rounding moves
-    single rows of a model that is very sure of itself by more than most.
-    """
-    if _apart(packed, plain) <= FAR[dtype]:
-        return
-    apart = sorted(starmap(_apart, [(packed, plain), *islice(others, 2)]))
-    # Written this way round, so that NaN fails too.
-    if not apart[len(apart) // 2] <= FAR[dtype]:
-        raise UnsupportedModelError
 
 
 def _apart(packed: torch.Tensor, plain: torch.Tensor) -> float:
@@ -164,8 +99,35 @@ class _Pass(threading.local):
 class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
     """Keys and values of a prefix and of slots, and the attention over them."""
 
-    def __init__(self, states: States, *, prefix: int, slots: int) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        longest: Sequence[int],
+        *,
+        prefix: int,
+        needs: Sequence[int],
+        most: int,
+        beside: int = 0,
+    ) -> None:
+        """Run the longest row the plain way, and take the memory of slots.
+
+        Of so many slots as rows need (`needs`), as far as `most` bytes go, for one row at least; and of `beside` more.
+        """
         super().__init__(layers=[])
+        cache: Any = DynamicCache()
+        _, (plain,) = feed(loaded, cache, longest)
+        self._plain: torch.Tensor | None = plain
+        states = [(layer.keys, layer.values) for layer in cache.layers]
+        each = sum(state[..., :1, :].nbytes for layer in states for state in layer)
+        if loaded.device.type == "cuda":
+            # Of all of its memory, not of what is free now: how rows are batched must not depend on that.
+            whole = torch.cuda.get_device_properties(loaded.device).total_memory
+            most = min(most, whole // SHARE_OF_GPU)
+        # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
+        self.room = max(min(most // max(each, 1), sum(needs)), *needs)
+        slots = self.room + beside
+        self.free = list(range(slots))
+        """Slots that are no row's; the callers take them and give them back."""
         # copies: a slice would keep the states of the whole row alive
         self._prefix = [
             (keys[:, :, :prefix].clone(), values[:, :, :prefix].clone()) for keys, values in states
@@ -226,6 +188,43 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         logits: torch.Tensor = output.logits[0]
         return logits
 
+    def compare(
+        self,
+        loaded: LoadedModel,
+        packed: torch.Tensor,
+        others: Iterable[tuple[torch.Tensor, Sequence[int]]],
+    ) -> None:
+        """UnsupportedModelError where logits of the first pass, [V], are not those of the rows alone, but for rounding.
+
+        `packed` are those of the longest row, which is the first. Where they lie far apart, the middle one of it and
+        the first two `others` decides, which come with their rows: rounding moves single rows of a model that is very
+        sure of itself by more than most.
+        """
+        if self._plain is None:
+            return
+        far = FAR[loaded.model.dtype]
+        apart = [_apart(packed, self._plain)]
+        if not apart[0] <= far:
+            apart += [_apart(one, self._alone(loaded, row)) for one, row in islice(others, 2)]
+        self._plain = None
+        # Written this way round, so that NaN fails too.
+        if not sorted(apart)[len(apart) // 2] <= far:
+            raise UnsupportedModelError
+
+    @property
+    def is_compared(self) -> bool:
+        return self._plain is None
+
+    def _alone(self, loaded: LoadedModel, row: Sequence[int]) -> torch.Tensor:
+        """Return the last logits, [V], of a row alone, while the model attends through this."""
+        model = causal_model(loaded.model)
+        model.set_attn_implementation(self.own_attention)
+        try:
+            _, logits = feed(loaded, DynamicCache(), row)
+        finally:
+            model.set_attn_implementation(NAME)
+        return logits[0]
+
     def attend(
         self,
         module: Any,
@@ -283,31 +282,11 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         return out, total
 
 
-def prefill(loaded: LoadedModel, tokens: Sequence[int]) -> tuple[States, torch.Tensor]:
-    """Run one row the plain way; return its keys and values by layer, and its last logits, [1, V]."""
-    cache: Any = DynamicCache()
-    _, logits = feed(loaded, cache, tokens)
-    return [(layer.keys, layer.values) for layer in cache.layers], logits
-
-
 def feed(loaded: LoadedModel, state: Any, tokens: Sequence[int]) -> tuple[Any, torch.Tensor]:
     """Run tokens of one row behind `state` the plain way; return the new state and the last logits, [1, V]."""
     ids = torch.tensor([tokens], device=loaded.device)
     output = loaded.model(input_ids=ids, past_key_values=state, use_cache=True, logits_to_keep=1)
     return output.past_key_values, output.logits[0]
-
-
-def room_for_states(device: torch.device, most: int) -> int:
-    """Return the bytes that keys and values of rows in flight may take: `most`, or what a GPU can spare."""
-    if device.type != "cuda":
-        return most
-    # Of all of its memory, not of what is free now: how rows are batched must not depend on that.
-    return min(most, torch.cuda.get_device_properties(device).total_memory // SHARE_OF_GPU)
-
-
-def bytes_per_token(states: States) -> int:
-    """Return what the keys and values of one token take, all layers together."""
-    return sum(state[..., :1, :].nbytes for layer in states for state in layer)
 
 
 @contextmanager
@@ -324,17 +303,6 @@ def attending(loaded: LoadedModel, cache: PackedCache) -> Iterator[None]:
     finally:
         model.set_attn_implementation(before)
         AttentionInterface._global_mapping.pop(NAME)  # noqa: SLF001 - what is registered stays otherwise
-
-
-def plain_logits(loaded: LoadedModel, cache: PackedCache, row: Sequence[int]) -> torch.Tensor:
-    """Return the last logits, [V], of a row alone, while the model attends through `cache`."""
-    model = causal_model(loaded.model)
-    model.set_attn_implementation(cache.own_attention)
-    try:
-        _, logits = prefill(loaded, row)
-    finally:
-        model.set_attn_implementation(NAME)
-    return logits[0]
 
 
 def _alike(pieces: Sequence[Piece]) -> Iterator[list[int]]:

@@ -12,10 +12,10 @@ from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import EvalLoopOutput
 
 from engine.errors import first_line
-from engine.runtime.models.load import attention_of, filling_of
+from engine.runtime.models.load import Lanes, attention_of, filling_of
 from engine.runtime.rendering.files import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
-from engine.runtime.scoring.packed_cache import Lanes, UnsupportedModelError
+from engine.runtime.scoring.packed_cache import UnsupportedModelError
 from engine.runtime.training.fused_lora import fuse, fuse_norms
 from engine.runtime.training.gradients import (
     Batch,

@@ -15,10 +15,10 @@ from transformers import TrainerCallback
 from engine.errors import StageError
 from engine.files.digests import write_digests
 from engine.files.reading import read_json
-from engine.runtime.models.merge import scale_of
+from engine.runtime.models.load import read_tensor, tensor_places
+from engine.runtime.models.merge import MAGNITUDE, scale_of
 
 LORA_A, LORA_B = ".lora_A.", ".lora_B."
-LENGTHS = ".lora_magnitude_vector"
 
 
 def adapter_norm(adapter: Path, *, flowed: bool = True) -> float:
@@ -34,7 +34,7 @@ def adapter_norm(adapter: Path, *, flowed: bool = True) -> float:
     with safe_open(adapter / "adapter_model.safetensors", framework="pt") as file:
         names = set(file.keys())
         pairs = [(name, name.replace(LORA_A, LORA_B)) for name in sorted(names) if LORA_A in name]
-        lengths = {name.replace(f"{LORA_A}weight", LENGTHS) for name, _ in pairs}
+        lengths = {name.replace(f"{LORA_A}weight", MAGNITUDE) for name, _ in pairs}
         lengths = lengths if config.get("use_dora") else set()
         known = {name for pair in pairs for name in pair} | lengths
         odd = sorted(known ^ names)
@@ -64,7 +64,7 @@ def model_norm(model: Path, base: Path, *, flowed: bool = True) -> float:
 
     StageError: B415, B416 as for adapters; B417 when the two do not have the same tensors.
     """
-    before, after = _tensor_files(base), _tensor_files(model)
+    before, after = (tensor_places(folder, WHOLE) for folder in (base, model))
     if before.keys() != after.keys():
         odd = sorted(before.keys() ^ after.keys())
         raise StageError.one(
@@ -72,19 +72,10 @@ def model_norm(model: Path, base: Path, *, flowed: bool = True) -> float:
         )
     total = 0.0
     for name, path in after.items():
-        with safe_open(path, framework="pt") as trained, safe_open(before[name], "pt") as untrained:
-            weight = trained.get_tensor(name).float()
-            _refuse_nonfinite(weight, name)
-            total += float(torch.sum((weight - untrained.get_tensor(name).float()) ** 2))
+        weight = read_tensor(path, name).float()
+        _refuse_nonfinite(weight, name)
+        total += float(torch.sum((weight - read_tensor(before[name], name).float()) ** 2))
     return _moved(math.sqrt(total), flowed=flowed)
-
-
-def _tensor_files(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for path in sorted(folder.glob("model*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            files |= dict.fromkeys(file.keys(), path)
-    return files
 
 
 def _moved(norm: float, *, flowed: bool) -> float:
@@ -166,8 +157,6 @@ LARGE: Final = 1 << 20
 """Numbers of a tensor from which it is compared in part: adapters have fewer, whole models would be read once more."""
 OF_ADAPTER: Final = ".default"
 """In the names of an adapter's tensors in memory; PEFT leaves it out where it saves them."""
-MAGNITUDE: Final = "lora_magnitude_vector"
-"""Of DoRA; PEFT leaves out what follows it."""
 
 
 def saved_otherwise(checkpoint: Path, model: torch.nn.Module) -> dict[str, Any] | None:
@@ -178,6 +167,7 @@ def saved_otherwise(checkpoint: Path, model: torch.nn.Module) -> dict[str, Any] 
     for name, weight in model.named_parameters():
         if weight.requires_grad:
             saved = name.replace(OF_ADAPTER, "") if ".lora_" in name else name
+            # PEFT leaves out what follows it.
             if MAGNITUDE in name:
                 saved = name.partition(MAGNITUDE)[0] + MAGNITUDE
             trained[saved] = weight.detach()

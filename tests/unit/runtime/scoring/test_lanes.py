@@ -11,7 +11,7 @@ import torch
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.label_scoring import PackedSearch, PromptTokens
 from engine.runtime.scoring.label_search import Search, make_tree
-from engine.runtime.scoring.packed_cache import Lanes
+from engine.runtime.models.load import Lanes
 
 CPU = torch.device("cpu")
 TEXTS = [f"{'good ' * (number % 7)}film {number}" for number in range(40)]

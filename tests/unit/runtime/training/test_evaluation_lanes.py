@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
-from engine.runtime.scoring.packed_cache import Lanes
+from engine.runtime.models.load import Lanes
 from engine.runtime.training import batches as shared_prefix
 from engine.runtime.training.batches import evaluate_in_lanes, evaluate_plainly
 

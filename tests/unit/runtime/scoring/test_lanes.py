@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from engine.runtime.models.load import LoadedModel
+from engine.runtime.models.load import Lanes, LoadedModel
 from engine.runtime.scoring.label_scoring import PackedSearch, PromptTokens
 from engine.runtime.scoring.label_search import Search, make_tree
-from engine.runtime.models.load import Lanes
 
 CPU = torch.device("cpu")
 TEXTS = [f"{'good ' * (number % 7)}film {number}" for number in range(40)]

@@ -16,7 +16,7 @@ import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, starmap
 from typing import Any
 
 import torch
@@ -50,6 +50,25 @@ In bfloat16, rounding moves the logits of a model of 30 layers by 0.02 to 0.06 a
 
 class UnsupportedModelError(Exception):
     """The model's attention cannot be computed this way."""
+
+
+def refuse_other_logits(
+    packed: torch.Tensor,
+    plain: torch.Tensor,
+    dtype: torch.dtype,
+    others: Iterable[tuple[torch.Tensor, torch.Tensor]] = (),
+) -> None:
+    """UnsupportedModelError where logits of packed rows, [V], are not those of the rows alone, but for rounding.
+
+    Where those of the first row lie far apart, the middle one of it and the first two `others` decides: rounding moves
+    single rows of a model that is very sure of itself by more than most.
+    """
+    if _apart(packed, plain) <= FAR[dtype]:
+        return
+    apart = sorted(starmap(_apart, [(packed, plain), *islice(others, 2)]))
+    # Written this way round, so that NaN fails too.
+    if not apart[len(apart) // 2] <= FAR[dtype]:
+        raise UnsupportedModelError
 
 
 def _apart(packed: torch.Tensor, plain: torch.Tensor) -> float:
@@ -119,10 +138,7 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         self._plain: torch.Tensor | None = plain
         states = [(layer.keys, layer.values) for layer in cache.layers]
         each = sum(state[..., :1, :].nbytes for layer in states for state in layer)
-        if loaded.device.type == "cuda":
-            # Of all of its memory, not of what is free now: how rows are batched must not depend on that.
-            whole = torch.cuda.get_device_properties(loaded.device).total_memory
-            most = min(most, whole // SHARE_OF_GPU)
+        most = room_for_states(loaded.device, most)
         # Room for more than all rows at once would only be cleared: on small models that takes longer than scoring.
         self.room = max(min(most // max(each, 1), sum(needs)), *needs)
         slots = self.room + beside
@@ -194,22 +210,14 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
         packed: torch.Tensor,
         others: Iterable[tuple[torch.Tensor, Sequence[int]]],
     ) -> None:
-        """UnsupportedModelError where logits of the first pass, [V], are not those of the rows alone, but for rounding.
+        """Compare the first pass with the longest row alone and with `others`, which come with their rows.
 
-        `packed` are those of the longest row, which is the first. Where they lie far apart, the middle one of it and
-        the first two `others` decides, which come with their rows: rounding moves single rows of a model that is very
-        sure of itself by more than most.
+        UnsupportedModelError as `refuse_other_logits`.
         """
-        if self._plain is None:
-            return
-        far = FAR[loaded.model.dtype]
-        apart = [_apart(packed, self._plain)]
-        if not apart[0] <= far:
-            apart += [_apart(one, self._alone(loaded, row)) for one, row in islice(others, 2)]
-        self._plain = None
-        # Written this way round, so that NaN fails too.
-        if not sorted(apart)[len(apart) // 2] <= far:
-            raise UnsupportedModelError
+        if self._plain is not None:
+            alone = ((one, self._alone(loaded, row)) for one, row in others)
+            refuse_other_logits(packed, self._plain, loaded.model.dtype, alone)
+            self._plain = None
 
     @property
     def is_compared(self) -> bool:
@@ -287,6 +295,14 @@ def feed(loaded: LoadedModel, state: Any, tokens: Sequence[int]) -> tuple[Any, t
     ids = torch.tensor([tokens], device=loaded.device)
     output = loaded.model(input_ids=ids, past_key_values=state, use_cache=True, logits_to_keep=1)
     return output.past_key_values, output.logits[0]
+
+
+def room_for_states(device: torch.device, most: int) -> int:
+    """Return the bytes that keys and values of rows in flight may take: `most`, or what a GPU can spare."""
+    if device.type != "cuda":
+        return most
+    # Of all of its memory, not of what is free now: how rows are batched must not depend on that.
+    return min(most, torch.cuda.get_device_properties(device).total_memory // SHARE_OF_GPU)
 
 
 @contextmanager

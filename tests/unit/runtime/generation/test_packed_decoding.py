@@ -148,7 +148,7 @@ def test_a_row_that_rounding_moved_is_outvoted_by_its_own_neighbours(
 
     def first_is_far(packed: torch.Tensor, plain: torch.Tensor) -> float:
         apart.append(real(packed, plain))
-        return float("inf") if len(apart) == 1 else apart[-1]
+        return float("inf") if len(apart) <= 2 else apart[-1]
 
     def never(*_: Any) -> None:
         raise AssertionError
@@ -159,7 +159,7 @@ def test_a_row_that_rounding_moved_is_outvoted_by_its_own_neighbours(
     found = generate(pico, ALIKE, max_new_tokens=2, progress=progress)
 
     assert len(found) == len(ALIKE)
-    assert len(apart) == 3
+    assert len(apart) == 4
     assert max(apart) < 1e-3
 
 

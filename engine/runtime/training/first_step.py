@@ -17,7 +17,7 @@ from engine.runtime.models.load import attention_of, plain_logits
 from engine.runtime.rendering.chat import kept_chat
 from engine.runtime.rendering.files import IGNORED
 from engine.runtime.training import fused_lora
-from engine.runtime.training.batches import allowed_difference, documents_of
+from engine.runtime.training.batches import Row, allowed_difference, documents_of
 from engine.runtime.training.gradients import (
     autocast_dtype,
     casting,
@@ -28,7 +28,6 @@ from engine.runtime.training.rows_seen import RowsSeen, Tokens, Written, digest_
 
 PAIR: Final = (".lora_A.", ".lora_B.", ".lora_magnitude_vector.")
 Report = Callable[[Mapping[str, Any]], None]
-Row = Mapping[str, Sequence[int]]
 PLAIN_ROWS: Final = 2
 """Rows that pass through the model alone."""
 FEW: Final = "logits_to_keep"

@@ -19,11 +19,12 @@ import torch
 
 from engine.runtime.models.load import in_64_bits
 from engine.runtime.rendering.files import IGNORED
-from engine.runtime.training.batches import allowed_difference, documents_of
+from engine.runtime.training.batches import Row, allowed_difference, documents_of
 from engine.runtime.training.first_step import (
     FEW,
     PLAIN_ROWS,
     PLAIN_TOKENS,
+    Report,
     learned_nats,
     nats_alone,
     plainly,
@@ -58,9 +59,7 @@ OF_TENSOR: Final = 5.0
 """By how much more the gradient of one tensor may be off than all of them together."""
 OF_DROPOUT: Final = 1.5
 """Standard deviations of what dropout draws that a gradient may be off by."""
-Row = Mapping[str, Sequence[int]]
 Weight = torch.nn.Parameter
-Report = Callable[[Mapping[str, Any]], None]
 _Planned = tuple[list[tuple[str, Weight]], torch.Tensor, torch.Tensor]
 """Weights of one group with their names, some numbers of each before a step, and how far these are to move."""
 

@@ -109,7 +109,7 @@ def test_a_model_that_cannot_be_packed_is_asked_row_by_row(
     def refuse(*_: Any) -> None:
         raise UnsupportedModelError
 
-    monkeypatch.setattr(module, "refuse_other_logits", refuse)
+    monkeypatch.setattr(packed_cache, "refuse_other_logits", refuse)
 
     assert [one.text for one in packed] == [one.text for one in generate(pico, ALIKE, **asked)]
 

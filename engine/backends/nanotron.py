@@ -22,8 +22,9 @@ from engine.backends.base import (
 from engine.backends.checks import option_problems, override_problems, soft_problems, vocabulary
 from engine.environment import Device
 from engine.errors import Problem, StageError
-from engine.files.reading import read_json
+from engine.files.reading import parse_json, read_json
 from engine.recipe.model import Json, Method, PathRef, Recipe, Scratch
+from engine.recipe.validation.schema import schema_text
 
 NAME = "nanotron"
 IN_ORDER: dict[str, Json] = {}
@@ -34,6 +35,14 @@ TOKENIZER, TOKENS, CHECKPOINT = "tokenizer", "tokens", "checkpoint"
 SPREAD = 0.02
 """Standard deviation of the first weights; of matrices that layers add up Nanotron draws smaller ones by itself."""
 DTYPES = {"bf16": "bfloat16", "fp32": "float32"}
+OF_METHOD = {
+    "tokens.sequence_length": "max_length",
+    "tokens.micro_batch_size": "micro_batch_size",
+    "optimizer.weight_decay": "weight_decay",
+    "optimizer.learning_rate_scheduler.learning_rate": "learning_rate",
+    "parallelism.recompute_layer": "gradient_checkpointing",
+}
+"""Keys that have the value of a key of `method`; `schemas/nanotron/fixed.json` has those that are always the same."""
 COPIED = (
     "hidden_size",
     "intermediate_size",
@@ -139,30 +148,21 @@ def _odd_of(config: Mapping[str, Any]) -> str:
 def _lines(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     method = recipe.method
     yield "general.project", recipe.name, "name"
-    yield "general.run", "recipe", "default: one run a config"
+    for key, (value, why) in parse_json(schema_text("nanotron/fixed.json")).items():
+        yield key, value, why
     # It draws the first weights; the order of the rows has a seed of its own.
     if isinstance(recipe.base_model, Scratch):
         yield "general.seed", recipe.base_model.seed, "base_model.scratch.seed"
     else:
         yield "general.seed", method.seed, "method.seed"
-    yield "general.ignore_sanity_checks", True, "default: checks of parallel copies need time"
     yield from _model(recipe, setting)
     yield "tokenizer.tokenizer_name_or_path", TOKENIZER, "base_model"
     yield from _training(method, setting)
-    for key in ("dp", "pp", "tp"):
-        yield f"parallelism.{key}", 1, "default: one GPU"
-    yield "parallelism.pp_engine", "1f1b", "default: of use with `pp` only"
-    yield "parallelism.tp_mode", "ALL_REDUCE", "default: of use with `tp` only"
-    yield "parallelism.tp_linear_async_communication", False, "default: of use with `tp` only"
-    recomputed = method.gradient_checkpointing
-    yield "parallelism.recompute_layer", recomputed, "method.gradient_checkpointing"
 
 
 def _model(recipe: Recipe, setting: CompileInputs) -> Iterator[Line]:
     base = recipe.base_model
     yield "model.dtype", DTYPES[setting.precision], "backend.precision"
-    yield "model.make_vocab_size_divisible_by", 1, "default: the vocabulary is the tokenizer's"
-    yield "model.model_config.is_llama_config", True, "default: blocks as in Llama"
     if isinstance(base, Scratch):
         yield "model.init_method.std", SPREAD, "default: as the engine's own blank models"
         at = "base_model.scratch"
@@ -215,28 +215,11 @@ def _fall(method: Method, plan: Schedule) -> dict[str, Json]:
 def _training(method: Method, setting: CompileInputs) -> Iterator[Line]:
     plan = base.schedule(method, train_rows=setting.train_rows, validation_rows=0)
     steps = base.bounded(method, plan) or "method.epochs"
-    yield from base.method_lines(
-        method,
-        {
-            "tokens.sequence_length": "max_length",
-            "tokens.micro_batch_size": "micro_batch_size",
-        },
-    )
+    yield from base.method_lines(method, OF_METHOD)
     yield "tokens.batch_accumulation_per_replica", base.accumulation(method), "method.batch_size"
     yield "tokens.train_steps", plan.steps, steps
-    yield "tokens.val_check_interval", -1, "default: the engine evaluates, on its own rows"
-    yield "optimizer.optimizer_factory.name", "adamW", "default: AdamW, as in every backend"
-    for key, value in {"adam_beta1": 0.9, "adam_beta2": 0.999, "adam_eps": 1e-8}.items():
-        yield f"optimizer.optimizer_factory.{key}", value, "default: as in every backend"
-    yield "optimizer.optimizer_factory.torch_adam_is_fused", True, "default: one kernel on a GPU"
-    yield "optimizer.weight_decay", method.weight_decay, "method.weight_decay"
-    yield "optimizer.clip_grad", 1.0, "default: gradients are clipped at norm 1"
-    yield "optimizer.zero_stage", 0, "default: one GPU"
-    yield "optimizer.accumulate_grad_in_fp32", True, "default: small steps do not round to nothing"
     at = "optimizer.learning_rate_scheduler."
-    yield f"{at}learning_rate", method.learning_rate, "method.learning_rate"
     yield f"{at}lr_warmup_steps", plan.warmup, "method.warmup_ratio"
-    yield f"{at}lr_warmup_style", "linear", "default: as in every backend"
     for key, number in _fall(method, plan).items():
         yield f"{at}{key}", number, "method.scheduler"
     data: dict[str, Json] = {
@@ -246,7 +229,4 @@ def _training(method: Method, setting: CompileInputs) -> Iterator[Line]:
     }
     stage: dict[str, Json] = {"name": "training", "start_training_step": 1, "data": data}
     yield "data_stages", [stage], "data"
-    yield "checkpoints.checkpoints_path", "checkpoints", "default: beside the config"
     yield "checkpoints.checkpoint_interval", plan.save_every, "method.evaluations_per_epoch"
-    yield "checkpoints.save_final_state", True, "method.keep"
-    yield "logging.iteration_step_info_interval", 1, "default: every step is recorded"

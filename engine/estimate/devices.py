@@ -7,9 +7,11 @@ from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import Problem, RecipeError
+from engine.files.reading import parse_json
 from engine.files.user import config_folder
 from engine.recipe.text.source import read_source
 from engine.recipe.text.words import did_you_mean, nearest
+from engine.recipe.validation.schema import schema_text
 from engine.render.number_format import counted
 from engine.values import Value, replace
 
@@ -83,45 +85,19 @@ class DeviceFacts(Value):
         return self.fp32 if precision == "fp32" else self.bf16
 
 
-def _gpu(
-    name: str, gib: int, *, bandwidth: float, bf16: float, fp32: float, native: bool = True
-) -> DeviceFacts:
-    return DeviceFacts(
+GPUS = {
+    name: DeviceFacts(
         name=name,
-        memory_bytes=gib * GIB,
-        bandwidth=bandwidth * 1e9,
-        bf16=bf16 * TERA,
-        fp32=fp32 * TERA,
+        memory_bytes=row["gib"] * GIB,
+        bandwidth=row["bandwidth"] * 1e9,
+        bf16=row["bf16"] * TERA,
+        fp32=row["fp32"] * TERA,
         source="the maker's data sheet",
-        native_bf16=native,
+        native_bf16=row["native_bf16"],
     )
-
-
-GPUS: dict[str, DeviceFacts] = {
-    facts.name: facts
-    for facts in (
-        _gpu("rtx-3060", 12, bandwidth=360, bf16=25.6, fp32=12.7),
-        _gpu("rtx-3090", 24, bandwidth=936, bf16=71, fp32=35.6),
-        _gpu("rtx-4060", 8, bandwidth=272, bf16=30.2, fp32=15.1),
-        _gpu("rtx-4070", 12, bandwidth=504, bf16=58.3, fp32=29.1),
-        _gpu("rtx-4080", 16, bandwidth=717, bf16=97.5, fp32=48.7),
-        _gpu("rtx-4090", 24, bandwidth=1008, bf16=165.2, fp32=82.6),
-        _gpu("rtx-5090", 32, bandwidth=1792, bf16=209.5, fp32=104.8),
-        _gpu("rtx-a6000", 48, bandwidth=768, bf16=154.8, fp32=38.7),
-        _gpu("rtx-6000-ada", 48, bandwidth=960, bf16=364.2, fp32=91.1),
-        _gpu("a10", 24, bandwidth=600, bf16=125, fp32=31.2),
-        _gpu("a100-40gb", 40, bandwidth=1555, bf16=312, fp32=19.5),
-        _gpu("a100-80gb", 80, bandwidth=2039, bf16=312, fp32=19.5),
-        _gpu("l4", 24, bandwidth=300, bf16=121, fp32=30.3),
-        _gpu("l40s", 48, bandwidth=864, bf16=362, fp32=91.6),
-        _gpu("h100-pcie", 80, bandwidth=2000, bf16=756, fp32=51),
-        _gpu("h100-sxm", 80, bandwidth=3350, bf16=989, fp32=67),
-        _gpu("h200", 141, bandwidth=4800, bf16=989, fp32=67),
-        _gpu("t4", 16, bandwidth=320, bf16=65, fp32=8.1, native=False),
-        _gpu("v100-16gb", 16, bandwidth=900, bf16=125, fp32=15.7, native=False),
-        _gpu("v100-32gb", 32, bandwidth=900, bf16=125, fp32=15.7, native=False),
-    )
+    for name, row in parse_json(schema_text("devices.json")).items()
 }
+"""`schemas/devices.json`: GiB, GB a second, and peaks in trillion operations a second."""
 
 
 def named_device(name: str) -> Device:

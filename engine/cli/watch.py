@@ -169,11 +169,6 @@ def _forgetting(found: ForgettingResult) -> Iterator[str]:
         yield text_line(found.text)
 
 
-def _merge(artifacts: Artifacts, _recipe: Recipe) -> str:
-    facts = results.read_json(artifacts["merge"], "merge.json")
-    return f"{facts['changed']} of {facts['total']} tensors changed"
-
-
 def _quantize(artifacts: Artifacts, _recipe: Recipe) -> str:
     files = from_json(list[ExportedFile], results.read_json(artifacts["quantize"], "export.json"))
     return file_line(files) or ", ".join(file.name for file in files)
@@ -212,7 +207,10 @@ _LINES: dict[str, _Shown] = {
         results.soft_against_answers,
         lambda found: map(against_answers_line, found.comparisons),
     ),
-    "merge": _merge,
+    "merge": _of(
+        lambda artifacts: results.read_json(artifacts["merge"], "merge.json"),
+        lambda found: [f"{found['changed']} of {found['total']} tensors changed"],
+    ),
     "quantize": _quantize,
     "verify": _verify,
 }

@@ -41,8 +41,10 @@ def caches() -> dict[str, str]:
     return {**places, "NUMBA_CACHE_LOCATOR_CLASSES": NUMBA_LOCATORS}
 
 
-_homeless_cache = cache(lambda: Path(tempfile.mkdtemp(prefix="recipe-cache-")))
-"""A folder for this process alone: a user without a home has nowhere that is only theirs."""
+@cache
+def _homeless_cache() -> Path:
+    """Return a folder for this process alone: a user without a home has nowhere that is only theirs."""
+    return Path(tempfile.mkdtemp(prefix="recipe-cache-"))
 
 
 def _cache_root() -> Path:

@@ -6,7 +6,6 @@ smallest is evaluated first, by llama.cpp; the first that keeps every bound of t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -377,7 +376,7 @@ class _ParityChain:
             source = read_back(sixteen.file(parity_files.SIXTEEN))
             found = [*source_check.other_tensors(model, source)]
             found += source_check.other_settings(model, read_back(path))
-            (folder / SETTINGS).write_text(json.dumps(found), encoding="utf-8")
+            write_json(folder / SETTINGS, found)
 
         from engine.runtime.gguf import source_check  # brings transformers
         from engine.runtime.gguf.convert import read_back

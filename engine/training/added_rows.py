@@ -26,9 +26,6 @@ from engine.recipe.teacher import on_added_rows
 from engine.store import Artifact
 from engine.values import replace, to_json
 
-LISTED = "left_out.jsonl"
-"""Rows without labels that are not used, each with the reason."""
-
 
 def keep_rows(
     context: StageContext, rows: Sequence[Example], *, product: str, stage: str
@@ -72,7 +69,7 @@ def rows_without_labels(
         splits=splits,
         most=most,
         path=path,
-        listed=context.workdir / LISTED,
+        listed=context.workdir / "left_out.jsonl",
         scratch=context.scratch,
         step=lambda what, rows: context.progress.update(rows, rows, "rows", now=what),
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.artifacts.results import write_json
 from engine.artifacts.stage import StageContext
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import beginning, inner_folds, share
@@ -131,8 +131,7 @@ def write_curve(
         scores = [_score(step, predictions[step], summary, context) for step in sorted(predictions)]
     elif rows and context.recipe.method.kind == "full":
         context.progress.note("no curve over the steps: full training keeps one checkpoint")
-    text = json.dumps([to_json(one) for one in scores], indent=1, allow_nan=False)
-    (context.workdir / FILE).write_text(text + "\n", encoding="utf-8")
+    write_json(context.workdir / FILE, [to_json(one) for one in scores], indent=1)
 
 
 def _predictions(

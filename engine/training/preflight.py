@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from engine.artifacts.results import read_json
+from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import StageContext
 from engine.backends.base import numbered
 from engine.environment import own_llama_cpp, version_of
@@ -150,8 +149,7 @@ def kept_lines(
         found = [*find()]
         if errors := [one for one in found if one.severity is Severity.ERROR]:
             raise StageError(errors)
-        text = json.dumps([one.headline() for one in found])
-        (folder / file).write_text(text, encoding="utf-8")
+        write_json(folder / file, [one.headline() for one in found])
 
     return [*map(str, read_json(context.cached(product, payload, build), file))]
 

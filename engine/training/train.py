@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.artifacts.results import write_json
 from engine.artifacts.stage import StageContext
 from engine.backends import check_environment, load_backend
 from engine.backends.base import CompileInputs, Launch, Trained
@@ -75,10 +76,10 @@ def train_rows(training: Training, context: StageContext) -> None:
     refuse_other_precision(trained, launch.setting.precision)
     keep(trained, training, kind=context.recipe.method.kind)
     summary = summarise(trained, training, context)
-    for name, value in ((SUMMARY, summary), (USAGE, trained.usage)):
-        text = json.dumps(to_json(value), indent=1, allow_nan=False)
-        (training.result / name).write_text(text + "\n", encoding="utf-8")
+    write_json(training.result / SUMMARY, to_json(summary))
+    write_json(training.result / USAGE, to_json(trained.usage))
     if kept := trained.facts.get("kept_rows"):
+        # Its numbers may be none, which is refused when they are compared.
         (training.result / KEPT_ROWS).write_text(json.dumps(kept), encoding="utf-8")
 
 

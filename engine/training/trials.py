@@ -12,7 +12,7 @@ from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import Any, Final
 
-from engine.artifacts.results import write_json
+from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import StageContext
 from engine.backends import load_backend
 from engine.data.examples.example import Example, write_examples
@@ -277,11 +277,11 @@ def run_trial(trial: Trial, context: StageContext) -> TrialResult:
 
     made = context.cached(trial.product, payload, build)
     count = rows_left(len(trial.part.train if trial.part else trial.learned), one.rendered)
+    found = TrialResult(made=made, training=one, trained_on=count)
     if (made.path / FAILED).is_file():
-        why = json.loads(made.file(FAILED).read_text(encoding="utf-8"))
-        return TrialResult(made=made, training=one, trained_on=count, failed=str(why))
+        return replace(found, failed=str(read_json(made, FAILED)))
     answers = {way: read_predictions(made.file(WAYS[way][0])) for way in trial.ways}
-    return TrialResult(made=made, training=one, trained_on=count, answers=answers)
+    return replace(found, answers=answers)
 
 
 def rows_left(given: int, rendered: Artifact) -> int:

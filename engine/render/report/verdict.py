@@ -151,8 +151,8 @@ def _figures(report: Report) -> Iterator[tuple[str, blocks.Cell]]:
         yield "speed", blocks.Estimate(known["speed"], f"first token after {first}")
     training = report.training
     status = next((one.status for one in report.stages if one.stage == "train"), None)
-    is_open = status in (StageStatus.FAILED, StageStatus.INTERRUPTED)
-    untrained = "the training did not finish" if is_open else "no training in this run"
+    is_stopped = status in (StageStatus.FAILED, StageStatus.INTERRUPTED)
+    untrained = "the training did not finish" if is_stopped else "no training in this run"
     reused = ", reused" if status is StageStatus.REUSED else ""
     trained = f"{write.duration(training.seconds)} of training{reused}" if training else untrained
     yield "made in", blocks.Estimate(write.duration(report.seconds), trained)

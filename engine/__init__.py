@@ -50,8 +50,6 @@ Beside them, each below the packages that use it: `environment.py` (this machine
 codes), `failures.py` (failures of libraries as problems), `progress.py` (how far work has come).
 """
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 

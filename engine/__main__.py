@@ -1,7 +1,5 @@
 """`python -m engine` is `recipe`."""
 
-from __future__ import annotations
-
 import os
 import sys
 

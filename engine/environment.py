@@ -1,7 +1,5 @@
 """What this machine has, found without importing it: versions, devices, tools, disk."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Failures of the machine, and of libraries that say so in their own way, as typed errors."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """How long work says how far it is. The terminal, plain logs and silence implement it (`engine.render.progress`)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 

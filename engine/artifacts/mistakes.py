@@ -1,7 +1,5 @@
 """The validation rows that the tuned model answers wrongly."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 

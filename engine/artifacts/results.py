@@ -1,7 +1,5 @@
 """What a finished stage means for the stages after it, and the one form of JSON that stages leave and read."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Axolotl: the recipe becomes its YAML, and a process of its own trains it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from engine.backends import axolotl_gpu, base

@@ -1,7 +1,5 @@
 """What Axolotl is given on an NVIDIA GPU: kernels, loss, attention, optimizer and TF32, each with its reason."""
 
-from __future__ import annotations
-
 import importlib.util
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What no backend can do on a device, and options that one does not have, reported before any work is done."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from math import inf

@@ -9,8 +9,6 @@
 Before training begins SIGTERM ends the process; while it trains, a checkpoint is saved first.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import importlib.util

@@ -1,7 +1,5 @@
 """Events of a running training (`engine.runtime.training.callbacks`), passed on to progress and kept as facts."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Iterator, Mapping

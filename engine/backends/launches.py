@@ -1,7 +1,5 @@
 """How Axolotl and Unsloth are started, each in a process of its own."""
 
-from __future__ import annotations
-
 import gc
 import json
 import os

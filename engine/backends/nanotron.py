@@ -5,8 +5,6 @@ is compiled stands in a closed list of its keys. Blank models (`base_model.scrat
 further training from the `config.json` of a local Llama.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

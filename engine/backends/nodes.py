@@ -1,7 +1,5 @@
 """Several machines that train one model: the first one runs the recipe, the others share each of its trainings."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import json

@@ -7,8 +7,6 @@ It survives a killed run, and the next attempt goes on in it. The process works 
 these and holds nothing else: settings files that came with a launch folder are not found.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

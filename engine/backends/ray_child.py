@@ -4,8 +4,6 @@ FOLDER holds the `assignment.json` of a training (`engine.backends.nodes`). Ray 
 and starts one task there, which starts the processes as on any other machine of a job.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import signal

@@ -1,7 +1,5 @@
 """What refuses a training, by the event that reports it (`engine.runtime.training.reference` and the others)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 

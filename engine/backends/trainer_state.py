@@ -1,7 +1,5 @@
 """What a transformers trainer leaves on disk, judged: complete checkpoints, the kept one, and how training ended."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import re

@@ -1,7 +1,5 @@
 """TRL: training in this process or in several of its own, with the same schedule, masking and endings as Axolotl."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from engine.backends import base

@@ -4,8 +4,6 @@ It wants other versions of libraries than Axolotl does, so it lives in an enviro
 `UNSLOTH_PYTHON` names. Whatever it would choose by itself is written down.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from engine.backends import base, trl

@@ -3,5 +3,3 @@
 `archive` owns the bytes of the file, `signing` keys, signatures and what is signed, `rows` the statistics that
 `recomputed` computes all numbers from; `build` puts a bundle together, `verify` takes it apart.
 """
-
-from __future__ import annotations

@@ -4,8 +4,6 @@ Members stand in the order of their names, without times, owners or rights. Read
 with the one that would be written, and every byte between members, so no byte of the file is free.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Putting a bundle together: the run of an accepted model, its lock, and a signature."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 Most of it is one form: the right values, by the fields of report or lock, and what they follow from.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping

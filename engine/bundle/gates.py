@@ -3,8 +3,6 @@
 What a gate must have evaluated comes from the resolved recipe, never from the report: a check that is missing fails.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Final
 

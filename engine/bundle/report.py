@@ -1,7 +1,5 @@
 """What came of checking a bundle, as lines for people and as JSON."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final

@@ -4,8 +4,6 @@ Nothing is believed because it is in the bundle. Each claim is one line that hol
 first that fails does not hide the others, as far as they can still be looked at.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field

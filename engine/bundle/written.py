@@ -1,7 +1,5 @@
 """Whether the files of a bundle are written as the engine writes them, and the statement repeats report and lock."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

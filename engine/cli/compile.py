@@ -1,7 +1,5 @@
 """The config of a backend, or the file of a job that runs the recipe."""
 
-from __future__ import annotations
-
 import argparse
 
 from engine.cli.output import (

@@ -1,7 +1,5 @@
 """Show what this machine has and what is missing, by lookup, without importing anything heavy."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -1,7 +1,5 @@
 """New recipes: shipped ones, drafts from data files, and configs of other tools."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """What leaves: signed bundles, baselines, and models where people fetch them."""
 
-from __future__ import annotations
-
 import argparse
 import os
 from collections.abc import Mapping

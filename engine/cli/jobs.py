@@ -1,7 +1,5 @@
 """`--on NAME` where NAME is a cluster: the job that runs the recipe there, and what it came to."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import secrets

@@ -4,8 +4,6 @@ An agent's settings name the command `recipe mcp` and the folder that it works i
 draft, explain, compare and read reports there; `run` and `predict` are offered with `--allow-run` only.
 """
 
-from __future__ import annotations
-
 import argparse
 
 from engine.errors import needs_extra

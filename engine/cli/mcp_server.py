@@ -1,7 +1,5 @@
 """The server of `recipe mcp`: calls become processes, and what they print becomes a bounded answer."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -1,7 +1,5 @@
 """Writing to the two streams: results to stdout, problems and progress to stderr."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

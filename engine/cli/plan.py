@@ -1,7 +1,5 @@
 """Show what a run would do: which stages are reused, which run and why, which wait for the gate."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

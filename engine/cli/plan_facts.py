@@ -1,7 +1,5 @@
 """The facts below the table of a plan: what it takes, who trains, power of the holdout, queries of models."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What recipes name: pins of it, and the user's word for what is outside the project."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from pathlib import Path

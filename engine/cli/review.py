@@ -1,7 +1,5 @@
 """What changed in recipes: two versions, or all of a branch."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """Rows: of a recipe's data, those that a model wrote, and those that a model has labelled."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """Runs of a recipe, and of a newer base model against its accepted model."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os

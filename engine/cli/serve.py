@@ -6,8 +6,6 @@ Answers are held to the task's form and asked as in training. The server listens
 `--host`, the names that they use (`--allowed-host`) and a key that they have to send (`--key-from`, a variable).
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 import ipaddress

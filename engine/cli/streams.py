@@ -1,7 +1,5 @@
 """Keeping the terminal ours during a run: what libraries and tools print goes to a log, and they ask nobody."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import io

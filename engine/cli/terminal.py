@@ -1,7 +1,5 @@
 """The two streams as they really are: full, closed, or read by nobody."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -1,7 +1,5 @@
 """Recipes as texts: whether they are valid, how they are laid out, and what keys and codes mean."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import re

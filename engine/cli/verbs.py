@@ -4,8 +4,6 @@ The parser, the help texts, the reference page (`docs/generate.py`) and the tool
 verb is a function of its name (`try_`, `import_` and `compile_` for three) in a module of `engine.cli`.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import math

@@ -1,7 +1,5 @@
 """Showing a run while it happens: progress on stderr, and what each stage found when it ends."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO
 

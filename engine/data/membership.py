@@ -1,7 +1,5 @@
 """Which rows stood in which split when a holdout was recorded."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

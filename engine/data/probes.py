@@ -1,7 +1,5 @@
 """Probes: questions that have nothing to do with the task, as options whose likelihoods are compared."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """The file in which people mark synthetic rows: CSV or JSON Lines, written once, read back by the ids of the rows."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -4,8 +4,6 @@ Rows are identified by their number, in the order they were read. Nothing that d
 that order: rows are ranked by their content.
 """
 
-from __future__ import annotations
-
 import hashlib
 import mmap
 import operator

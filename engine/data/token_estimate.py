@@ -5,8 +5,6 @@ are off, and `benchmarks/estimates.py --tokens` measures it. A larger vocabulary
 fewer tokens.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from bisect import bisect_right

@@ -4,8 +4,6 @@ What stands in validation or the holdout, even nearly, is always left out, whate
 has looked at these rows, so there is no reason to keep one. Each row that is left out is counted by its reason.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final

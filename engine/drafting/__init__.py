@@ -4,8 +4,6 @@ Every choice is a guess with its reason, shown to the person, and can be overrid
 as any recipe is, and its rows are divided once, before it is written.
 """
 
-from __future__ import annotations
-
 from engine.drafting.choices import DraftOptions
 from engine.drafting.draft import RecipeDraft, draft
 

@@ -1,7 +1,5 @@
 """Rows of files that hold no text: workbooks (xlsx, xls), and Arrow and Parquet of the library `datasets`."""
 
-from __future__ import annotations
-
 import re
 import zipfile
 import zlib

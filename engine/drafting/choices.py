@@ -1,7 +1,5 @@
 """What the task is taken to be and what the user fixed of it; what lists and objects in a column hold of it."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

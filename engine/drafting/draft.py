@@ -1,7 +1,5 @@
 """The draft: a recipe of at most 25 lines that is valid, whose data stage works, and what was guessed for it."""
 
-from __future__ import annotations
-
 import os
 import textwrap
 from collections.abc import Collection, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What was guessed for a draft and why, and what the user should know of the rows: rows of a table, and sentences."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import Final

@@ -1,7 +1,5 @@
 """How a file that no recipe describes is encoded: as asked, UTF-16 by its first bytes, or cp1252 where it fits."""
 
-from __future__ import annotations
-
 import codecs
 import re
 from collections.abc import Sequence

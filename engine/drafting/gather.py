@@ -1,7 +1,5 @@
 """The rows of what was given: as the readers of a recipe read them, or turned into plain rows where they cannot."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

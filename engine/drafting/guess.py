@@ -1,7 +1,5 @@
 """What a file's columns make of the task: the kind, the text, the label or the answer, each with a reason."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """The settings of another tool as a recipe: every key is taken, or left out with the reason."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Callable, Mapping

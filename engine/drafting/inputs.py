@@ -1,7 +1,5 @@
 """What `recipe init` was given: one file, several, or folders; which split or class each file is by its name."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager

@@ -1,7 +1,5 @@
 """Labels in several columns, as numbers with and without names, in lists that were written as text; splits."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

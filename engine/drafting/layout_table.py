@@ -1,7 +1,5 @@
 """The tables of layouts and patterns, and what modules that know a layout share."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final

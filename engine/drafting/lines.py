@@ -1,7 +1,5 @@
 """Files of lines that hold more than a text: a label in each line, a word and its tag, intents with their examples."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections import Counter

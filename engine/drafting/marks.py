@@ -3,8 +3,6 @@
 Label Studio: https://labelstud.io/guide/export. Prodigy: https://prodi.gy/docs/api-interfaces.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """What a draft asks for while it is checked: its labels, its prompt, its sizes, and what is good enough."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping

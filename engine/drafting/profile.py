@@ -1,7 +1,5 @@
 """What the columns of a file hold: counted over its rows, nested ones by dotted paths, and what follows of each."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """How a data file is read: as a source of a recipe says it, or the rows that are made of it where none could."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Rows whose answer no key of a recipe can name, as rows of which it can: the layouts in their order, applied."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Which column is the text, the label, an answer, a part of the text: by the names of columns and what is in them."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Collection, Iterable, Sequence

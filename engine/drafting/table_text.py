@@ -1,7 +1,5 @@
 """The text of a table: what divides its columns, where their names stand, and names for columns that have none."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections import deque

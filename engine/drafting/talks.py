@@ -1,7 +1,5 @@
 """Conversations, instructions and compared answers, in keys or in texts that no recipe can name."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final

@@ -7,8 +7,6 @@ counts. `import-tools.json`: all else; `unstated` has what each tool takes where
 LLaMA-Factory 0.9.5, `TrainingArguments` of transformers 5).
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

@@ -3,8 +3,6 @@
 YAML that other tools wrote, aliases and merges included, is read by libyaml, within limits.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final

@@ -1,7 +1,5 @@
 """The text of a draft: each line a guess, a comment next to those that are not plain, at most 25 lines."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """What a run was estimated to take, what it took, and trial steps that measure it before (`recipe plan --probe`)."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path

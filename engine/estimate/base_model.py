@@ -1,7 +1,5 @@
 """A base model on this machine: its shape, and what a recipe names that it does not have. Nothing is loaded."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What a training costs, from the shapes of the model and of a batch: its peak of memory part by part, and its time."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from engine.backends.base import numbered

@@ -1,7 +1,5 @@
 """What devices can do: public facts of named GPUs, and what this machine's processor says of itself."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

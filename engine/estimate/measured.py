@@ -1,7 +1,5 @@
 """Trainings that were measured on this machine: by `recipe plan --probe`, or by a run."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

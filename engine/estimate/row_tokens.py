@@ -1,7 +1,5 @@
 """Tokens of rows that nothing has rendered yet, from a sample: by the base model's tokenizer, or by characters."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """What is known of rows before they are trained, how many and how long: counted by the tokenizer, or estimated."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache, partial

@@ -1,7 +1,5 @@
 """What a plan will take: the training's estimate, and for the other stages disk, and the time of their last run."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """The shapes of a model's weights, from its config.json and the headers of its safetensors."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """What a teacher, or a writer of synthetic rows, will be asked, and what that costs, before it is asked."""
 
-from __future__ import annotations
-
 from engine.artifacts.results import data_summary
 from engine.artifacts.stage import given
 from engine.data.token_estimate import estimated_tokens

@@ -1,7 +1,5 @@
 """One training put together: rows and shapes in; steps, parameters, memory, disk and time out, each with its reason."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -5,8 +5,6 @@ Plain frozen data, no computation beyond reading back JSON. Computed in `engine.
 Each module owns one question a sceptic asks; what a run did and the report that holds all stand here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final

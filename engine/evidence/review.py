@@ -1,7 +1,5 @@
 """What a review of two versions of a recipe finds, as values; renderers read nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """What a teacher answered or a model wrote, how good it is, and what of it is learned from."""
 
-from __future__ import annotations
-
 from engine.evidence.measures import Scores
 from engine.evidence.verdicts import Comparison
 from engine.values import Number, Value, field

@@ -1,7 +1,5 @@
 """What training did: how it went, its checkpoints, what was forgotten, and whether more rows would pay."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from engine.evidence.measures import Metric, Scores

@@ -5,8 +5,6 @@ the untouched base model; for ORPO and SimPO, which have no reference, the log-p
 asked once for each set of rows.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """What a model is asked for: one row each, after examples of training rows."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections import defaultdict

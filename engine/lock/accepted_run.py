@@ -3,8 +3,6 @@
 Read from the artifacts, never from memory, so that a run which reused them records the same.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import platform

@@ -1,7 +1,5 @@
 """Whether the accepted run of a lock can be true: by its own facts, its answers, the holdout and the gate."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

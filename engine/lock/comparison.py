@@ -1,7 +1,5 @@
 """Every fact of a lock's accepted run compared with the same fact of a run that repeats it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterator, Mapping

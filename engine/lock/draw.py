@@ -5,8 +5,6 @@ are made from) and the record. With sizes in rows (and by time) and the same dra
 divided around the recorded rows. Any other draw starts afresh, and the lock counts it as a redraw.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any

@@ -5,8 +5,6 @@ review. The second, `accepted`, is written only by a run that was accepted, and 
 takes its place on purpose. Plain JSON in a fixed order, one fact a line; `schemas/lock.v1.schema.json` describes it.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """How often each holdout has decided something: `<root>/holdouts/<digest>.json`, across recipes."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Collection, Mapping

@@ -1,7 +1,5 @@
 """How a run stands to the lock beside its recipe: it repeats it, renews it, or has nothing to do with it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any

@@ -5,8 +5,6 @@ rival. It is known from the runs of the store, or from the lock beside the recip
 Its answers are part of the gate's key, so that a verdict is reached anew where another model has been accepted since.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any

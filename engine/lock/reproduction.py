@@ -1,7 +1,5 @@
 """The verdict of a run that repeats a lock: exactly, within noise, or not, and what differed first."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 

@@ -4,8 +4,6 @@ The lock is a record, not an input that a run may change under itself: every pla
 on the lock as it was when the run began.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 

@@ -4,8 +4,6 @@ A right answer with more than half of the probability is the one that is chosen,
 is never less than a probability among all texts: so rows that are answered wrongly have a least loss.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ The rules are a table, `advice.toml`; docs/explanation/diagnosis.md explains the
 A rule speaks only beyond chance: it compares ends of intervals, never two points.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache

@@ -4,8 +4,6 @@ Two one-sided tests (Schuirmann 1987) at 5 %: the paired 90 % interval of the di
 both sides: what trainings that differ only in their seed show or, without further seeds, half of the lock's interval.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist

@@ -5,8 +5,6 @@ whole sentences as they are; a tie is not right. The interval of the drop is tha
 Psychological Methods 17:456) for paired proportions, the p-value McNemar's exact test.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist

@@ -5,8 +5,6 @@ monotone function of a proportion, `TP / (TP + FP + FN)`, so Wilson's interval o
 (Lam, Gopal and Qian, arXiv 2309.14621). `benchmarks/interval_coverage.py` measures how often they miss the truth.
 """
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 from statistics import NormalDist

@@ -7,8 +7,6 @@ follows the normal approximation of McNemar's test (Miettinen 1968; Connor 1987)
 of rows on which only one of the two is right. Two rows are added, as to the interval of the gate.
 """
 
-from __future__ import annotations
-
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Sequence

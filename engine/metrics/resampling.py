@@ -13,8 +13,6 @@ Measured by `benchmarks/interval_coverage.py` at a nominal 95 %: intervals lay w
 model through a `lower_bound` gate, in at most 3.0 % of simulated holdouts, those of an ordinary bootstrap in 65 %.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Choosing among the settings of a sweep by their models' answers to the same validation rows."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev

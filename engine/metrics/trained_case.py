@@ -1,7 +1,5 @@
 """The numbers of one trained model, named as the rules in `advice.toml` use them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

@@ -5,8 +5,6 @@ bound passes about 1 time in 40. Where only the measured value keeps it, the row
 lets nothing pass either. A gate passes only when all its checks pass, so more checks need no correction.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist

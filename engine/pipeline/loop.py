@@ -1,7 +1,5 @@
 """The only loop over stages: it plans each as its needs become known, runs or reuses it, and records how it went."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What will be done: recipe and store in, the stages with keys, states and reasons out. Runs nothing heavy."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial

@@ -1,7 +1,5 @@
 """Bytecode of libraries whose installer compiles nothing: a child imports them while the first run goes on."""
 
-from __future__ import annotations
-
 import compileall
 import contextlib
 import importlib

@@ -1,7 +1,5 @@
 """A process that the engine has started, with its group: read, waited for and ended; and whether it hangs."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

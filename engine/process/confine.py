@@ -6,8 +6,6 @@ are those of linux/landlock.h, linux/seccomp.h and linux/filter.h. Standard libr
 the launcher loads this file before anything else of the engine is in reach.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -7,8 +7,6 @@ at once, also while the main thread is inside of C code, as does the first one a
 was ignored when the process began (`nohup`) stays ignored.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import select

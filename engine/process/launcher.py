@@ -6,8 +6,6 @@ KIND is `module` or `script`, run by this Python, or `program`. The work is done
 stays to end the whole process group, grandchildren too, when PARENT ends, however it ends. Standard library only.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import importlib.util

@@ -5,8 +5,6 @@ accelerate, for one, reads ACCELERATE_MIXED_PRECISION where a trainer asks for n
 for what the recipe asks for, today and whenever the result is reused. Children get what is left.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """What a run, the process that fetches and every other child keep of our rights."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

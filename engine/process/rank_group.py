@@ -8,8 +8,6 @@ where that could open a GPU, which no fork may use. Where one fails, the others 
 first one ended is how the group ends. Standard library only.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 import os

@@ -4,8 +4,6 @@ Ollama keeps the file by its digest, which is compared with the one that was sen
 is compared with what `verify` has seen: Ollama holds no answer to the task's form, so with the free answers.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

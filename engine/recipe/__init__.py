@@ -3,8 +3,6 @@
 Pure: reads recipe files, never the data, the network or the machine-learning stack.
 """
 
-from __future__ import annotations
-
 from engine.recipe.resolve import check_recipe, load_recipe
 from engine.recipe.rules.places import moving_references
 from engine.recipe.text.dump import dump_resolved, resolved_mapping

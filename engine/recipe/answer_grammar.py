@@ -1,7 +1,5 @@
 """What a task's answers look like, as a grammar: a text that any process can read."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final

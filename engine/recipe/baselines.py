@@ -1,7 +1,5 @@
 """What the tuned model is compared with: baselines as a recipe writes them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast, get_args

@@ -11,8 +11,6 @@ given by the caller, or by a function for the type. A field's annotation says ho
     anything else                 as it stands
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType

@@ -5,8 +5,6 @@ come of a grid, docs/explanation/defaults.md. Rows enter where steps are counted
 A setting of a sweep is a written method too, so what is worked out from a rank follows the rank that is tried.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum

@@ -4,8 +4,6 @@ How each is computed stands in `engine.metrics`. A name with a dot is of one lab
 or of one field of the answer (`f1.items.name`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 

@@ -4,8 +4,6 @@ Each is a reference in words, such as `read /data/rows.csv` or `send rows to api
 for word. What is not allowed is a warning, is not read and not asked, and a run refuses it.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Sequence

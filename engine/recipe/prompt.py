@@ -1,7 +1,5 @@
 """What the model is asked, by the template and the turns of a row, and what counts as an answer."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -1,7 +1,5 @@
 """What a recipe or a command line refers to: models, data sets and probes on the hub, on the disk or in a package."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence

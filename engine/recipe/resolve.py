@@ -1,7 +1,5 @@
 """From a recipe file to a `Recipe`: every problem at once, every default filled in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """`sweep` as it is written to the settings that it stands for, and a recipe with one of them. Light."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import islice, product
 from math import prod

@@ -1,7 +1,5 @@
 """Teachers and writers of synthetic rows: how a recipe writes them, and what of them decides the rows that train."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path

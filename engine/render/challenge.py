@@ -1,7 +1,5 @@
 """A challenge: for the terminal, and as a page."""
 
-from __future__ import annotations
-
 from engine.evidence import Challenge, ChallengeLine, ChallengeOutcome
 from engine.recipe.text.paths import as_typed
 from engine.render import blocks

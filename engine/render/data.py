@@ -1,7 +1,5 @@
 """What `recipe data` shows: where rows come from, what was found, how they are divided, how a row reads."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate

@@ -1,7 +1,5 @@
 """The words of a report, shared by every format: titles, demands, reasons for absence."""
 
-from __future__ import annotations
-
 import math
 import shlex
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The writer of Markdown: blocks, and the escaping that shows texts as they are."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """How numbers are written: one way for durations, sizes, counts, shares and intervals."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path

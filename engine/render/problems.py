@@ -4,8 +4,6 @@ One shape everywhere: place, code, key and what is wrong; the lines of the file;
 its mark.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from typing import Any

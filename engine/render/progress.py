@@ -4,8 +4,6 @@ Both satisfy `engine.artifacts.stage.Progress`. One object serves one stage, is 
 threads, and writes nothing after `close`.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import threading

@@ -1,7 +1,5 @@
 """Styled lines for terminals: the same words with and without colour."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

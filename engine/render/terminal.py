@@ -1,7 +1,5 @@
 """The writer for terminals: blocks as lines of at most so many columns, tables by rich."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Which recipes of a repository a change touches: by their own file, parent, lock, or a local file they name."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Every changed recipe of a repository: validated, planned and compared. `recipe ci` shows the result."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

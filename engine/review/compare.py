@@ -1,7 +1,5 @@
 """Two versions of a recipe side by side: which keys differ, and how their values are shown."""
 
-from __future__ import annotations
-
 import filecmp
 import json
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The files that a recipe refers to: whether their rows are others now, and whether they are still pinned."""
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Iterator
 from contextlib import suppress

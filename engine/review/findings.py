@@ -1,7 +1,5 @@
 """The review of two versions: what each change does to the evidence, and the changes that say nothing about it."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

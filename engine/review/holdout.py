@@ -1,7 +1,5 @@
 """Rows that judge: whether they are redrawn, fewer, from elsewhere, training rows before, or left out by a check."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final

@@ -4,8 +4,6 @@ The comparison decides: a finding about data that leaves every judge as it was i
 no finding speaks of becomes one.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final

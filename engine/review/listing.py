@@ -1,7 +1,5 @@
 """What git lists, as values: files that differ, what a commit has, where a path leads, and pointers of git-lfs."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Final

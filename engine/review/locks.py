@@ -4,8 +4,6 @@ Only an accepted run writes the latter. So the same run has the same facts, the 
 and numbers that change alone were changed by hand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final

@@ -5,8 +5,6 @@ link, `commondir`, alternates, links among its objects and refs. What is shown o
 comment of a pull request, would tell its content. Git follows all of them.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import stat

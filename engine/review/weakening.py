@@ -1,7 +1,5 @@
 """What a change of one key does to the evidence: as the schema says, or as a few keys say here."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final

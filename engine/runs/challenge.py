@@ -1,7 +1,5 @@
 """A newer base model against the accepted model of a recipe: what `recipe challenge` does, importable."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

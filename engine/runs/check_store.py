@@ -1,7 +1,5 @@
 """Reading all that a store holds, byte by byte, and every run folder beside it; nothing is changed."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """Two finished runs on the same holdout rows: what `recipe compare` does, importable. Nothing is asked anew."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a run tells its stream of events (`engine.tracking.stream`), stage by stage and at its end."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """A baseline of a finished run as a folder that labels rows without this package: `recipe export baseline`."""
 
-from __future__ import annotations
-
 import json
 import platform
 import shutil

@@ -1,7 +1,5 @@
 """Which run or model file a reference means, as `recipe report` and `recipe try` take it, and which is exported."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from operator import itemgetter

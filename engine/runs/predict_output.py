@@ -4,8 +4,6 @@ Every column of the rows stays, in its order. What a table has no form for (list
 values have no type in common) is written as JSON; a table keeps the delimiter and encoding of the rows.
 """
 
-from __future__ import annotations
-
 import codecs
 import csv
 import io

@@ -1,7 +1,5 @@
 """Counts of rows that a model answered: as a file, and those of the holdout of a run; no texts of rows."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,7 +1,5 @@
 """One call for one run: collect inputs, run the stages, report. What `recipe run` does, importable."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A run as a job of Slurm: written, handed in, followed to its end, and where its report stands."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import time

@@ -10,8 +10,6 @@ would.
 The module stays at this place: configs in stores name it, and their bytes are part of keys.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import signal

@@ -1,7 +1,5 @@
 """Other people's programs, run as processes that may die without taking the pipeline along."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -7,8 +7,6 @@
 Every answer is held to the task's form and asked as in training; nothing in a request changes the instruction.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import json

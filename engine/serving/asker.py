@@ -4,8 +4,6 @@ While the process computes, questions gather; then they go together, behind one 
 `most_waiting` at a time are refused rather than kept: who waits longer than the time limit has gone away.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator

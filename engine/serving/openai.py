@@ -3,8 +3,6 @@
 Source: OpenAI's API reference, `POST /v1/chat/completions`, and the types of its Python client.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from secrets import token_hex

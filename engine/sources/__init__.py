@@ -1,7 +1,5 @@
 """Where bytes come from: local files, packages of the Python index, the hub."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@ They are recognised by their first bytes. A limit on the ratio alone would refus
 limit on the size alone would let a small file fill the disk; both together stop decompression bombs.
 """
 
-from __future__ import annotations
-
 import bz2
 import difflib
 import fnmatch

@@ -3,8 +3,6 @@
 It ends when nobody writes to it any more, whatever it is doing: no signal reaches it from a process that is confined.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import queue

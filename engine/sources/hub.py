@@ -1,7 +1,5 @@
 """What is fetched of the hub: one file or the rows of a split of a data set, and the files of a model."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Files and folders of the user's: found, readable, and with the sha256 they are pinned to."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -5,8 +5,6 @@ looked for by package, version and sha256, and hashed each time it is taken: wha
 what an index sends.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import re

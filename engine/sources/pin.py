@@ -1,7 +1,5 @@
 """`recipe pin`: every moving reference of a recipe's text fixed, in place, comments and layout kept."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Answers only: the same training on the same rows without the soft targets, to be seen beside it."""
 
-from __future__ import annotations
-
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.evidence import SoftAgainstAnswers

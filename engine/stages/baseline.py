@@ -1,7 +1,5 @@
 """What can be had without fine-tuning: each baseline on the same holdout, before anything is spent."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """Compile the recipe for its backend: pure, so that plans and reviews see exactly what will be trained."""
 
-from __future__ import annotations
-
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.backends import load_backend

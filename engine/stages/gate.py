@@ -1,7 +1,5 @@
 """The gate: whether the tuned model keeps `acceptance`, by its answers and its training; no model is asked."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 from engine.artifacts import results

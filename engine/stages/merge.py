@@ -1,7 +1,5 @@
 """The adapter becomes part of the weights: a complete model folder in the base's own precision."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory

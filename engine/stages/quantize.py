@@ -1,7 +1,5 @@
 """The merged model becomes the files that may leave: fewer bits, and the formats people run."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

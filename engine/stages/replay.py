@@ -4,8 +4,6 @@ The base model writes it, or it is given. It is in no split, no count of rows an
 judges is left out.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Mapping

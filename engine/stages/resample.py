@@ -1,7 +1,5 @@
 """Resample: train again on other rows of the same data, in the same way, and judge what comes out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from engine.artifacts.results import ANSWERS_WITHOUT, write_json

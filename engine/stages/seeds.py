@@ -1,7 +1,5 @@
 """Seeds: the same training with other seeds, each evaluated on the holdout, so that a number's luck is known."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from engine.artifacts.results import write_json

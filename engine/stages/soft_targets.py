@@ -4,8 +4,6 @@ The rows are those that the student is trained on, by the base model's tokenizer
 are logarithms of probabilities at temperature 1: neither learning rate, weight nor temperature is in the key.
 """
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping

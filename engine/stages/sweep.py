@@ -3,8 +3,6 @@
 The holdout is not among what this stage reads. The winner's weights are left for `train`, which would train the same.
 """
 
-from __future__ import annotations
-
 import shutil
 
 from engine.artifacts.results import LEFT, read_json, write_json

@@ -5,8 +5,6 @@ else (`engine.data.similarity.too_near`): of such a row the reason alone is kept
 the same rows as the model.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ First it has to be better on the validation rows than the baselines that query n
 queried. What is near another split is left out. Baselines that learn are trained on the same rows as the student.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections import Counter

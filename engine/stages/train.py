@@ -1,7 +1,5 @@
 """Train: render the rows, let the backend train them, and believe only what can be checked."""
 
-from __future__ import annotations
-
 import shutil
 
 from engine.artifacts.stage import Payload, StageContext

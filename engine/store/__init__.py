@@ -1,7 +1,5 @@
 """Where results live: content-addressed artifacts, written aside and renamed, complete when they are there."""
 
-from __future__ import annotations
-
 from engine.files.digests import sha256_of
 from engine.store.manifest import Artifact, DamagedError, FileEntry, Stored
 from engine.store.signature import StageKey, canonical_json, make_key, product_key

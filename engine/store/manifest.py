@@ -1,7 +1,5 @@
 """Artifacts and `artifact.json`: writing it, and judging whether what stands beside it can be believed."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -1,7 +1,5 @@
 """The folder of a store: refused where somebody else can change it; what it holds that was not made here."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os

@@ -1,7 +1,5 @@
 """Runs for people: `<root>/runs/<recipe>/<time>-<key8>/` with report, recipe and links to what was made."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -5,8 +5,6 @@ names another file, so that several machines share a store. HMAC-SHA256 over the
 whoever has the key can write results that are believed here, nobody else.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json

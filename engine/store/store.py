@@ -1,7 +1,5 @@
 """The store: `<root>/store/<ab>/<key>/`, one folder an artifact, `artifact.json` written last."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json

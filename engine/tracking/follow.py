@@ -4,8 +4,6 @@ Standard input holds what it is to do, as one line of JSON: addresses and keys s
 or file. Its end says that the run is over. It reads the events from their file, so a slow server holds up no run.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

@@ -4,8 +4,6 @@ They are started before a run gives up its rights, so that the run itself needs 
 to its own folder; only one that was given a URL has a network, and it gets no key but those of its own server.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib.util
 import json

@@ -3,8 +3,6 @@
 An event holds numbers, names of the recipe and codes: no row, no answer, no message that could cite one, no path.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import math

@@ -1,7 +1,5 @@
 """The facts of an event as trackers take them, and the trackers: `NAMES` is what `--track` offers."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

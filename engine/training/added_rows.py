@@ -1,7 +1,5 @@
 """Rows that a model has answered or written, beside those with labels: as training reads them, and as baselines do."""
 
-from __future__ import annotations
-
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

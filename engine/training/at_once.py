@@ -1,7 +1,5 @@
 """Trainings beside the model of the run, several at once, in child processes that leave results in the store."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import json

@@ -1,7 +1,5 @@
 """Curves of the metric: over the kept steps of a training, and of the SVM over parts of the training rows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is refused before anything is spent on a base model: damage, and what the method or the export cannot take."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path

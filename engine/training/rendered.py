@@ -1,7 +1,5 @@
 """The training rows as text, rendered once and shared by the stages that need them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice

@@ -1,7 +1,5 @@
 """How many rows are trained, by what is known of them before a run: as written, drawn, or counted by the tokenizer."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 

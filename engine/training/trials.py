@@ -1,7 +1,5 @@
 """Trials: variants of the recipe that are trained and answer rows, of which the answers are kept."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Checks over all rows: contradictions, repetitions, oddities, lopsided and missing classes."""
 
-from __future__ import annotations
-
 import re
 import sys
 from array import array

@@ -1,7 +1,5 @@
 """Checks that guess: labels that models contradict, texts that name their own label."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence

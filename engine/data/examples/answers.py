@@ -1,7 +1,5 @@
 """Answers that are objects: read whole from a column, put together from several, or marked in the text."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import math

@@ -1,7 +1,5 @@
 """Rows into candidates: rows that may become examples, and what kept the other rows out."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import Counter

@@ -1,7 +1,5 @@
 """One example, and files of them: JSON Lines, UTF-8, in a fixed order of keys."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import unicodedata

@@ -1,7 +1,5 @@
 """Filling `task.input` from a row: `{column}`, `{nested.1.path}`; `{{`, `}}` are literal braces."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ A turn is a dictionary of `role` (system, user, assistant, tool) and `content` (
 so. Texts stand exactly as they are: `{{name}}` in them is text.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Rows that cannot become candidates, counted by reason, and the findings and problems that say so."""
 
-from __future__ import annotations
-
 import difflib
 from collections import defaultdict
 from collections.abc import Mapping

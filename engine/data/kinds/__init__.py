@@ -13,8 +13,6 @@ A reader is a module here with the one function of `RowReader`, named by `Kind.r
   which have one answer and a thumb: `messages`, `answer` (messages) and `desirable`.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import cast
 

@@ -1,7 +1,5 @@
 """Conversations: every turn of the assistant is learned, tool calls included."""
 
-from __future__ import annotations
-
 from engine.data.examples import chat_formats
 from engine.data.examples.template import Fill, Filled, Values, lookup, malformed
 from engine.data.examples.turns import lacks_text, read_tools, split_answer, turn_text

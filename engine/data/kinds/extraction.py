@@ -1,7 +1,5 @@
 """A JSON object for each text, checked against the schema of the task."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """A text for a text, with one or more right answers."""
 
-from __future__ import annotations
-
 from engine.data.examples.chat_formats import filled_turns, shaped_turns
 from engine.data.examples.template import (
     Fill,

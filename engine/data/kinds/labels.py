@@ -1,7 +1,5 @@
 """One label for each text, or any number of them, none among them."""
 
-from __future__ import annotations
-
 from engine.data.examples.answers import label_of, labels_of
 from engine.data.examples.template import Fill, Filled, RejectedError, Values, parse_template
 from engine.data.reading.row import excerpt

@@ -3,8 +3,6 @@
 DPO: https://arxiv.org/abs/2305.18290. KTO: https://arxiv.org/abs/2402.01306.
 """
 
-from __future__ import annotations
-
 from itertools import takewhile
 from typing import Any
 

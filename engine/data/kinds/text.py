@@ -1,7 +1,5 @@
 """Plain documents: the whole text is learned, nothing is asked."""
 
-from __future__ import annotations
-
 from engine.data.examples.template import Fill, Filled, Values, parse_template
 from engine.recipe.model import Data, Task
 

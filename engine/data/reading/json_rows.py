@@ -1,7 +1,5 @@
 """Rows of JSON and JSON Lines files, value by value: a large file is never held whole."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

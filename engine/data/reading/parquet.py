@@ -1,7 +1,5 @@
 """Rows of a Parquet file, a batch at a time."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from pathlib import Path

@@ -3,8 +3,6 @@
 Strict: what is not clearly a row is a problem with its line, and no value is changed on the way.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path

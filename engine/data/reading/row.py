@@ -1,7 +1,5 @@
 """One row as a file holds it, and the problems found while reading a file."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping

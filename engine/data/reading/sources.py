@@ -1,7 +1,5 @@
 """The sources of a recipe: named, fetched, and read one after another."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath

@@ -1,7 +1,5 @@
 """JSON texts, strictly: RFC 8259, no duplicate keys, no NaN, no number beyond a float."""
 
-from __future__ import annotations
-
 import json
 import math
 import sys

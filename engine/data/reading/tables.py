@@ -1,7 +1,5 @@
 """CSV and TSV, strictly: every row has as many fields as the header, no value is changed."""
 
-from __future__ import annotations
-
 import csv
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Bytes of a data file into text and lines: decompressed, decoded strictly, in bounded memory."""
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager

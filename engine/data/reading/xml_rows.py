@@ -4,8 +4,6 @@ No document type is looked up and no entity is declared: what could make a small
 read another one, is refused (as the library defusedxml does).
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Rows that are nearly the same: exactly on few rows, by MinHash and LSH on many."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet

@@ -4,8 +4,6 @@ Memory holds 80 bytes of band hashes a row (16 more, and about 150 where a band 
 texts are read again for the candidates only. What is found depends on the texts alone, not on cores or batches.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence

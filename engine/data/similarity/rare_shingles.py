@@ -5,8 +5,6 @@ a few (prefix filtering: Bayardo, Ma and Srikant, WWW 2007). Hashes of 64 bits s
 text repeats counts again: that makes candidates that are none, and never loses one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 

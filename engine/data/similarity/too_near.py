@@ -8,8 +8,6 @@ words altogether is not found.
 Only this module holds the texts: who asks learns nothing of them but the answers.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter, defaultdict

@@ -1,7 +1,5 @@
 """Every class stands in every split, or the report names which does not."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from itertools import product

@@ -1,7 +1,5 @@
 """The value in the column that `splits.by` names: a group, a time, or the name of a split."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re

@@ -1,7 +1,5 @@
 """Cross-validation: each row is held out once; fold 0 is the holdout of the model that ships."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Dividing rows where a holdout is already recorded: it keeps its rows, new rows go to training."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property

@@ -6,8 +6,6 @@ it replaces as unused, so that dividing again with the record gives the same spl
 not their rows, so nothing is replaced there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterator, Sequence
 
 from engine.data.checks.findings import Preparation

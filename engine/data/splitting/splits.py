@@ -11,8 +11,6 @@ deviations; classes then come out in proportion, not exactly. By time, sizes are
 stay together.
 """
 
-from __future__ import annotations
-
 from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence

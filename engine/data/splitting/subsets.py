@@ -1,7 +1,5 @@
 """Parts of the rows to train again on: nested shares of them, and folds."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from hashlib import sha256

@@ -1,7 +1,5 @@
 """Baselines without a language model: the most frequent answer, and a linear classifier."""
 
-from __future__ import annotations
-
 import lzma
 import math
 from collections import Counter

@@ -1,7 +1,5 @@
 """How each baseline came to its answers, in one line for the report."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """A baseline that a server on the user's network answers: what it is asked, and what that cost."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

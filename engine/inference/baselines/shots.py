@@ -4,8 +4,6 @@ Every draw stands on the content of the rows and the seed. A row is never shown 
 reads the same as itself: where the splits were not kept apart, it would hold the answer.
 """
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """One label a row: accuracy, averages of precision, recall and F1, correlation, calibration."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -4,8 +4,6 @@ A field is the dotted path of a value, indexes of lists left out. Its values in 
 An output that is no object answers no field.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 

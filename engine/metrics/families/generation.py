@@ -1,7 +1,5 @@
 """A text for each row: whole answers, normalised ones, numbers, and shared wording by ROUGE, BLEU and chrF."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache

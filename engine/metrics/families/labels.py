@@ -1,7 +1,5 @@
 """What is measured label by label (or field by field), and averaged: precision, recall and F1."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 

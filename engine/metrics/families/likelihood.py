@@ -1,7 +1,5 @@
 """Chat and text: how well a model predicts what is learned, as perplexity and as bits per byte."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

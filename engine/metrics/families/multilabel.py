@@ -1,7 +1,5 @@
 """Any number of labels a row: exact sets, averages of precision, recall and F1, Hamming loss."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

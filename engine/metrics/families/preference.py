@@ -1,7 +1,5 @@
 """Preference: in how many pairs the model rates the chosen answer higher, and by how much."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

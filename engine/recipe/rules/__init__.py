@@ -5,8 +5,6 @@ The page of each code stands in `engine/codes/rules`. The part under `Wrong` of 
 is laid over both, and nothing is wrong then. `# no KEY` takes a key out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pkgutil import iter_modules

@@ -1,7 +1,5 @@
 """Rules about what must hold: metrics, bounds and their directions, the exported file."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Rules about answers: labels that stand in one line, and the schema of an object."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Rules about the rows: where labels come from, which columns hold what, and general text trained with them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from math import inf

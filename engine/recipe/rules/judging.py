@@ -1,7 +1,5 @@
 """Rules about what is judged how: abstaining, windows over documents, probes of forgetting, graphs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Rules about what each kind of task needs, and what would do nothing in it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Final
 

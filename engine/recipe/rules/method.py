@@ -1,7 +1,5 @@
 """Rules about training: the method's keys and the backend's name."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from itertools import pairwise

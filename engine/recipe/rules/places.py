@@ -1,7 +1,5 @@
 """Rules about what a recipe refers to outside itself: pinned, present, portable."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,5 @@
 """Rules about the sources of rows: how files are written, which of them, how often."""
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """Rules about how the rows are divided."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from engine.recipe.methods import has_validation

@@ -1,7 +1,5 @@
 """Rules about sweeps: every setting is a sound method, and there is something to choose, and to choose by."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from engine.errors import Problem, Severity

@@ -1,7 +1,5 @@
 """Rules about synthetic rows: what can be written, what is asked for, and what people and gates find in it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final

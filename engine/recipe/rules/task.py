@@ -1,7 +1,5 @@
 """Rules about what the model is asked: labels, the input template, the instruction, and what texts hide."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Rules about the models a recipe asks: baselines by kind of task, and what a teacher can answer."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from engine.errors import listed

@@ -1,7 +1,5 @@
 """Rules about waivers, which name what a review can find, and about the name of a recipe with a parent."""
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from typing import Final

@@ -5,8 +5,6 @@ that means the same to every reader: no anchors, aliases, merge keys, tags, dire
 documents. Every refusal is collected; only what makes the rest unreadable ends the reading.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """A resolved recipe back to the file a person would write, with every default explicit; its digests."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

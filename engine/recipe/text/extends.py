@@ -9,8 +9,6 @@ A mapping that is one value (`x-whole` in the schema) is replaced whole: a way t
 one sweep, half a JSON Schema is none. A base model named anew does not keep the pin of the parent's.
 """
 
-from __future__ import annotations
-
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Paths, patterns and formats of files in a recipe."""
 
-from __future__ import annotations
-
 import errno
 import os
 import re

@@ -1,7 +1,5 @@
 """Words of any script: which known name a misspelt one is closest to, and which texts no reader can tell apart."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections.abc import Iterable

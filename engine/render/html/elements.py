@@ -1,7 +1,5 @@
 """Blocks as elements of a page."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """The model card: README.md beside the model, with the front matter model hubs read."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping, Sequence

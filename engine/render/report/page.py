@@ -1,7 +1,5 @@
 """The whole report: as one HTML page, as Markdown, and for the terminal."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath

@@ -1,7 +1,5 @@
 """One comment for a pull request: a table of all changed recipes, then a part for each."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final

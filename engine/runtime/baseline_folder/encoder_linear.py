@@ -1,7 +1,5 @@
 """The model of this folder: a linear model over the vectors of a sentence encoder, perhaps beside counts of words."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

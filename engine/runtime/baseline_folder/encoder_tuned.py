@@ -1,7 +1,5 @@
 """The model of this folder: a sentence encoder that was trained with a classification head."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

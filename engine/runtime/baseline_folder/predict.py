@@ -8,8 +8,6 @@ tabs or `|`; text is UTF-8, UTF-16 that begins with its mark, or as `--encoding`
 order of the rows.
 """
 
-from __future__ import annotations
-
 import argparse
 import codecs
 import csv

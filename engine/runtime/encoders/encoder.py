@@ -1,7 +1,5 @@
 """A sentence encoder in memory: vectors of texts, each text read once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

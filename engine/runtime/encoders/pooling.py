@@ -3,8 +3,6 @@
 An exported baseline carries a copy of this file as `encoder.py`, so it imports nothing of this package.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

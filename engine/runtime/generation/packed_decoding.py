@@ -9,8 +9,6 @@ The longest row is computed the plain way as well; models whose attention is of 
 those with recurrent layers or windows shorter than a row, go one row at a time.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress

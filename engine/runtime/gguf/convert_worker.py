@@ -5,8 +5,6 @@ known tokenizer unknown: then what tokenizer.json says is written, where that is
 the converter takes for usual, the file says what the model folder does of template, special tokens and ends of turns.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Iterator

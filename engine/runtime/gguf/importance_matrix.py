@@ -5,8 +5,6 @@ rounds so that the weights of large inputs are kept best. Written in llama.cpp's
 programs read it too: https://github.com/ggml-org/llama.cpp/blob/master/tools/imatrix/README.md
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence

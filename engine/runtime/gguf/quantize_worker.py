@@ -1,7 +1,5 @@
 """llama.cpp's own quantizer: `python -m engine.runtime.gguf.quantize_worker [--imatrix FILE] IN OUT TYPE THREADS`."""
 
-from __future__ import annotations
-
 import argparse
 
 from inferna.llama import llama_cpp

@@ -4,8 +4,6 @@ Whoever runs the file reads positions and norms by these numbers. Some of them, 
 the answers to short prompts by next to nothing, so that the parity ladder does not show them.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path

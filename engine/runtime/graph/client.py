@@ -1,7 +1,5 @@
 """An exported graph asked by its users' runtime; each call is one process of `engine.runtime.graph.worker`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final

@@ -3,8 +3,6 @@
 In a process of its own: tracing needs several times the memory of the model.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any

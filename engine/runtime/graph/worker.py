@@ -4,8 +4,6 @@ Needs nothing but the runtime, the tokenizer beside the graph, and numpy, as the
 is done prints one line, the number of rows done.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import sys

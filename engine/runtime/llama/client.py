@@ -4,8 +4,6 @@ The file is held by a process of `engine.runtime.llama.worker`, which is asked o
 llama.cpp is a StageError with its last words, not the end of the run.
 """
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence

@@ -6,8 +6,6 @@ cells of the row: `memory_seq_cp` on a unified cache copies nothing. Logits are 
 for, as a NumPy array: a sampler of ours is handed them six times faster than a Python list is built.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field

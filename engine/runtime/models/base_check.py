@@ -1,7 +1,5 @@
 """A base model checked before anything is spent on it: its files, its tokens, and how it reads an ordinary text."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import re

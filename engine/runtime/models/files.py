@@ -4,8 +4,6 @@ transformers and PEFT import, fetch or run what some settings name, so nothing t
 through in the first place.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import os

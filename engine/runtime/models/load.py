@@ -1,7 +1,5 @@
 """Loading a model folder, with or without an adapter, the same way wherever a model is run."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

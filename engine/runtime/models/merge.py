@@ -6,8 +6,6 @@ whole. The header of each weight file stays as it is, so names, types, shapes an
 LoRA: https://arxiv.org/abs/2106.09685, section 4; DoRA: https://arxiv.org/abs/2402.09353, section 4.
 """
 
-from __future__ import annotations
-
 import math
 import shutil
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ one nearest to W + (alpha / rank) B A, with DoRA brought to its row's length, th
 factors must be the base's bytes.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

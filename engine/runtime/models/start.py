@@ -1,7 +1,5 @@
 """The folder of the model that training starts from: a base model as it is, some of its layers, or a blank one."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -3,8 +3,6 @@
 Source: https://github.com/huggingface/safetensors, "Format".
 """
 
-from __future__ import annotations
-
 import os
 from operator import attrgetter
 from pathlib import Path

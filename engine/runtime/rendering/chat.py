@@ -6,8 +6,6 @@ What ends the turn is read off a conversation with a stand-in answer. A template
 gets a fixed one. Templates run in the sandboxed jinja environment of transformers.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import re

@@ -1,7 +1,5 @@
 """What happened to the rows of one split while they were rendered, and what of it is a problem."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields

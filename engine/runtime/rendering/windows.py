@@ -1,7 +1,5 @@
 """How long a text a base model reads at most, and which rows are longer. Light: the model is not loaded."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

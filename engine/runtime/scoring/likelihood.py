@@ -5,8 +5,6 @@ summed over the learned tokens alone, each given all tokens before it; logits ar
 one of them is decided, a few positions at a time, so the vocabulary costs no memory to speak of.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final

@@ -10,8 +10,6 @@ Keys and values are written in place into slots; whose slot is whose is the call
 do not see each other may run in several threads at once.
 """
 
-from __future__ import annotations
-
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence

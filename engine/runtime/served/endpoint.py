@@ -9,8 +9,6 @@ with the first row, so that all rows are asked alike. A row that it refuses alon
 is asked again, later and later.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

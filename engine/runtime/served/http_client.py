@@ -5,8 +5,6 @@ itself; redirects are not followed, since the key would go along. Nothing that a
 here with the key in it, and no more than an answer may have is read.
 """
 
-from __future__ import annotations
-
 import json
 import ssl
 import time

@@ -1,7 +1,5 @@
 """Texts as weighted counts of words: the classical baseline, the nearest texts to a text, and how likely labels are."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any

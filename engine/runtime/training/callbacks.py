@@ -1,7 +1,5 @@
 """A trainer callback that reports facts at the start, every step, and losses that are not numbers."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import Counter

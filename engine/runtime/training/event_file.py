@@ -1,7 +1,5 @@
 """Events of a training in a process of its own: `events.jsonl` of its working folder, a file for each further rank."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Rows that pass alone through a model: at the start of a training, in its validation loss, and at its end."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections import Counter

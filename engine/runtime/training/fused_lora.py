@@ -8,8 +8,6 @@ their own, each rounded and each with its own backward pass: a sixth to a half m
 without a cast of anything but A and B, and the sums are taken within the products.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Any
 

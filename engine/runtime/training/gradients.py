@@ -5,8 +5,6 @@ bitsandbytes 0.50.2 repacks 4-bit weights in place on CPUs with AVX512-BF16 when
 every loss looks healthy. `keep_unpacked` prevents that, `agreement` proves it on a few tokens.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What a trainer is about to do, by its arguments, optimizer and adapter: who planned it compares."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from enum import Enum

@@ -1,7 +1,5 @@
 """Parts of a model by number: which layers get an adapter, and what full training moves."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ the tokens that inference sends. They end every text with the tokenizer's token 
 ends a turn here: a model that has another one would learn to write both.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path

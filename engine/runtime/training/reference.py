@@ -7,8 +7,6 @@ loss that they have alone, and each tensor moves as AdamW moves it with the numb
 processes gradients and steps are not compared.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """Which rows a trainer has learned from: each of the rendered ones once an epoch, with the labels that were written."""
 
-from __future__ import annotations
-
 import json
 from array import array
 from collections import Counter

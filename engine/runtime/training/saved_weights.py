@@ -1,7 +1,5 @@
 """Whether a checkpoint holds the weights that were trained, as they are in memory when it is saved."""
 
-from __future__ import annotations
-
 import math
 import os
 import shutil

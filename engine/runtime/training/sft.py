@@ -1,7 +1,5 @@
 """Training with TRL on rows that are tokenised exactly as inference tokenises them: answers, or preferences."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -6,8 +6,6 @@ processes end at the same step, whichever of them a request has reached: one tha
 others for ever.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -4,8 +4,6 @@ The rows are tokens as `engine.runtime.training.sft` makes them, and so are call
 Unsloth is called and nothing of it is copied: parts of it are under the AGPL.
 """
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Mapping
 from pathlib import Path

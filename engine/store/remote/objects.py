@@ -1,7 +1,5 @@
 """A shared store: its address, and the few calls on it: read, put where nothing stands, size, names."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator

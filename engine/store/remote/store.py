@@ -1,7 +1,5 @@
 """A store that takes what it lacks from a shared one, and gives what it builds."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections import defaultdict

@@ -4,8 +4,6 @@ A killed transfer leaves blobs there, and parts of files in `incoming/` here; th
 side shows an artifact before its manifest is in place.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

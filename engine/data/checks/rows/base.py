@@ -1,7 +1,5 @@
 """What a check of single rows is. It reads a row as the task sees it and says what is wrong."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

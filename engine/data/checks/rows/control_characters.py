@@ -4,8 +4,6 @@ They split words for the tokenizer, hide text from a reviewer (Boucher and Ander
 Source) and make equal texts differ. Where a script or an emoji needs one, it is right and not reported.
 """
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from typing import Final

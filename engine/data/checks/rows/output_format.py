@@ -1,7 +1,5 @@
 """Answers written in more than one way: some with a full stop, some as JSON, some in quotes."""
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping

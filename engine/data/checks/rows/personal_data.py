@@ -1,7 +1,5 @@
 """Personal data and secrets in the texts of a row, reported without showing them, or masked."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import re

@@ -1,7 +1,5 @@
 """Edits of a recipe's text that touch nothing else, and writing a recipe that a person made."""
 
-from __future__ import annotations
-
 import errno
 import os
 import stat

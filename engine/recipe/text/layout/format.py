@@ -1,7 +1,5 @@
 """The one way to lay a recipe out: block style, one fact a line, keys in the schema's order."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 

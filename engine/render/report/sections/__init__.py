@@ -1,7 +1,5 @@
 """The sections of a report: `sections.json` names their order, words and modules; each is a function of its anchor."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The gate: every check against its threshold, drawn and in numbers, and what the rows can show."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 

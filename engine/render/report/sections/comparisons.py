@@ -1,7 +1,5 @@
 """Against what else there is: baselines, the last accepted model, a teacher, and the answers alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from engine.evidence import (

@@ -1,7 +1,5 @@
 """The data: what was read and split, and the proof that the holdout stands apart."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 from engine.evidence import (

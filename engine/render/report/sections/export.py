@@ -1,7 +1,5 @@
 """What leaves: the files, the parity ladder from the adapter to the file, and every changed row."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from engine.evidence import Check, Flip, FormResult, Report, Status, find_metric

@@ -1,7 +1,5 @@
 """How the run went and how it is repeated: stages, costs, notes, diagnosis, lock, sources and machine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 from engine.evidence import Diagnosis, Fit, Report, Reproduction, StageCost, StageStatus

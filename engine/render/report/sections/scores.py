@@ -1,7 +1,5 @@
 """What the tuned model scores: every metric, by class, its mistakes, and what its probabilities mean."""
 
-from __future__ import annotations
-
 import math
 import shlex
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,5 @@
 """How the model was trained: losses and checkpoints."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Several trainings of one recipe: settings of a sweep, seeds, parts of the rows, and folds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from engine.evidence import (

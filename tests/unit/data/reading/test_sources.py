@@ -5,6 +5,7 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,13 @@ import pytest
 from engine.data.reading.sources import fetch_all, read_all, source_names, source_slice
 from engine.errors import DataError
 from engine.recipe.model import ColumnFile, HubRef, PackageRef, PathRef, Reference, Source
-from engine.sources import source_identity
+from engine.sources import identity, source_identity
 from engine.sources.local import DigestMemory
 from engine.store import Artifact, Store, make_key
 from support.source_files import source
 
 
 class Quiet:
-    """Takes no notice."""
-
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         """Take no notice."""
 
@@ -144,17 +143,17 @@ def test_files_side_by_side_come_out_of_one_archive(
 
 
 def test_the_bytes_of_every_file_stand_in_the_identity(tmp_path: Path) -> None:
-    memory = DigestMemory(tmp_path / "digests.json")
+    identify = partial(identity, memory=DigestMemory(tmp_path / "digests.json"))
     text, label = file(tmp_path, "text", b"x\n"), file(tmp_path, "label", b"good\n")
     plain = source(ref=text, format="lines")
     both = source(ref=text, format="lines", columns=(beside("label", label),))
 
-    before = source_identity(both, memory)
+    before = source_identity(both, identify)
     file(tmp_path, "label", b"worse\n")
-    after = source_identity(both, memory)
+    after = source_identity(both, identify)
 
     assert before != after
-    assert before["sha256"] == after["sha256"] == source_identity(plain, memory)["sha256"]
+    assert before["sha256"] == after["sha256"] == source_identity(plain, identify)["sha256"]
     assert before["columns"]["label"]["sha256"] == hashlib.sha256(b"good\n").hexdigest()
 
 

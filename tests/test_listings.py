@@ -17,8 +17,8 @@ PAGES = ["README.md", *(one.relative_to(ROOT).as_posix() for one in ROOT.glob("d
 PACKAGES = {one.name for one in ENGINE.iterdir() if one.is_dir() and one.name != "__pycache__"}
 SCORING = {"scoring", "comparing", "sweeping", "learning", "paired", "general_text"}
 """Modules whose functions make scores of predictions."""
-READERS = {"named_metrics"}
-"""Of them: what only looks scores up."""
+READERS = {"rows_without_labels", "named_metrics"}
+"""What only looks scores up, or makes none."""
 
 
 def page(name: str) -> str:
@@ -119,11 +119,11 @@ def imported(path: Path, *, deep: bool) -> set[str]:
     for node in ast.walk(ast.parse(path.read_bytes())):
         if not isinstance(node, ast.ImportFrom) or not node.module:
             continue
-        parts = node.module.split(".")
+        parts, names = node.module.split("."), {one.name for one in node.names} - READERS
         if parts[1:2] in (["metrics"], ["inference"]) and parts[-1] in SCORING:
-            found |= {parts[-1]} if {one.name for one in node.names} - READERS else set()
+            found |= {parts[-1]} if names else set()
         if deep and parts[1:2] in (["training"], ["parity"]):
-            for one in [parts, *([*parts, name.name] for name in node.names)]:
+            for one in [parts, *([*parts, name] for name in names)] if names else ():
                 file = ROOT.joinpath(*one).with_suffix(".py")
                 found |= imported(file, deep=False) if file.exists() else set()
     return found

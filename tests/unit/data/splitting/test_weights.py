@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.data.checks.findings import Findings
-from engine.data.examples.output import seen, weigh
+from engine.data.examples.output import weigh
 from engine.data.splitting.splits import divide
 from support.pools import Made, asked, pool_of
 
@@ -22,7 +22,7 @@ def divided_with_weight(weight: float) -> tuple[list[int], list[int], int, Findi
     repeats = weigh(pool, division, sources, seed=7, findings=findings)
     train = division.rows(pool, "train")
     judged = [*division.rows(pool, "validation"), *division.rows(pool, "holdout")]
-    return list(train), judged, seen(train, repeats), findings
+    return list(train), judged, sum(repeats.get(row, 1) for row in train), findings
 
 
 def test_a_whole_weight_repeats_every_training_row_and_no_other() -> None:

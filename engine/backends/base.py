@@ -20,7 +20,7 @@ from engine.files.writing import COMPILED
 from engine.progress import Progress
 from engine.recipe.model import Json, Method, Preference, Recipe, Scheduler
 from engine.recipe.teacher import soft_targets_of
-from engine.values import Value, field
+from engine.values import Value, field, put
 
 ADAMW = ("adamw_torch_fused", "default: AdamW, one kernel for all weights")
 """The optimizer's name in all, and why: apart for each weight it takes three times as long on a CPU."""
@@ -364,11 +364,7 @@ def compiled(
     found = with_overrides(lines, recipe.backend.overrides)
     data: dict[str, Any] = {}
     for line in found:
-        *sections, key = line.key.split(".")
-        place = data
-        for section in sections:
-            place = place.setdefault(section, {})
-        place[key] = line.value
+        put(data, line.key, line.value)
     # Copied, so that equal parts are written out and not as references to each other.
     data = json.loads(json.dumps(data))
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=flow)

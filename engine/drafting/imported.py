@@ -27,6 +27,7 @@ from engine.kinds import KINDS
 from engine.recipe import check_recipe
 from engine.recipe.text.dump import resolved_mapping
 from engine.trust.allowed import Allowed
+from engine.values import put
 
 HOLDOUT: Final = 0.2
 """Share of the rows in the holdout: the other tools have no such split."""
@@ -51,11 +52,7 @@ class Imported:
     notes: list[str] = field(default_factory=list)
 
     def put(self, path: str, value: Any) -> None:
-        *parents, last = path.split(".")
-        node = self.value
-        for part in parents:
-            node = node.setdefault(part, {})
-        node[last] = value
+        put(self.value, path, value)
 
     def leave_out(self, key: str, why: str) -> None:
         """Move a key of the config from those taken to those left out."""

@@ -21,7 +21,7 @@ from engine.recipe.methods import (
 from engine.recipe.model import Method, Recipe, Scratch
 from engine.recipe.references import base_reference
 from engine.recipe.text.dump import reference_mapping
-from engine.values import Value
+from engine.values import Value, put
 
 FEWEST_LOSSES: Final = 9
 """Logged training losses, three for each third of the steps."""
@@ -270,11 +270,7 @@ def yaml_of(edits: Iterable[RecipeEdit]) -> str:
 
     tree: dict[str, Any] = {}
     for edit in edits:
-        *parents, last = edit.key.split(".")
-        node = tree
-        for part in parents:
-            node = node.setdefault(part, {})
-        node[last] = edit.proposed
+        put(tree, edit.key, edit.proposed)
     return "\n".join(f"{section}: {flow(inner)}" for section, inner in tree.items())
 
 

@@ -156,6 +156,14 @@ def _wrong(data: Any, path: str) -> JsonTypeError:
     return JsonTypeError(f"`{path}` is {brief(data)}" if path else f"it is {brief(data)}")
 
 
+def put(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value of a dotted path; sections that are not there yet are made."""
+    *sections, key = path.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    tree[key] = value
+
+
 def brief(value: Any) -> str:
     """Return a value as a message may show it: in ASCII, on one line, and not long."""
     if isinstance(value, dict | list):

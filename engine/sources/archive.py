@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from engine.errors import DataError, needs_extra
 from engine.files import leases
@@ -38,8 +38,6 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"PAR1", "parquet"),
 )
 CHUNK = 1 << 20
-ZSTD_INPUT = 1 << 11
-"""Bytes fed at a time: four of them can become 128 KiB, so this bounds what is held."""
 DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
 """What decompressors raise on damaged or truncated input, OSError without errno apart."""
 
@@ -97,22 +95,11 @@ class Guarded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
-        chunk = self._read(len(buffer))
+        chunk = self._source.read(len(buffer))
         self._count += len(chunk)
         self._limits.check(self._count, packed=self._packed, name=self._name)
         buffer[: len(chunk)] = chunk
         return len(chunk)
-
-    def _read(self, size: int) -> bytes:
-        """Read, telling zstd's damage as EOFError: its exception class needs an import."""
-        try:
-            return self._source.read(size)
-        except (OSError, DataError, *DAMAGE):
-            raise
-        except Exception as error:
-            if type(error).__name__ == "ZstdError":
-                raise EOFError(str(error)) from error
-            raise
 
     def close(self) -> None:
         closing: Callable[[], None] | None = getattr(self._source, "close", None)
@@ -122,41 +109,11 @@ class Guarded(io.RawIOBase):
 
 
 def _open_zstd(path: Path) -> Readable:
-    with needs_extra(f"reading `{path.name}` needs zstandard", "data"):
-        import zstandard  # an extra
-    return _Frames(open_regular(path), zstandard.ZstdDecompressor().decompressobj)
-
-
-class _Frames:
-    """The content of zstd frames; unlike the library's reader it tells a frame that is cut off."""
-
-    def __init__(self, packed: IO[bytes], start: Callable[[], Any]) -> None:
-        self._packed = packed
-        self._start = start
-        self._frame: Any = None
-        self._input = b""
-        self._ready = memoryview(b"")
-
-    def read(self, size: int = -1, /) -> bytes:
-        while not self._ready:
-            self._input = self._input or self._packed.read(ZSTD_INPUT)
-            if not self._input:
-                if self._frame is not None:
-                    raise EOFError("the last frame is cut off")
-                return b""
-            self._frame = self._frame or self._start()
-            self._ready = memoryview(self._frame.decompress(self._input))
-            self._input = b""
-            if self._frame.eof:
-                # A file may hold several frames, one behind the other.
-                self._input = self._frame.unused_data
-                self._frame = None
-        wanted = len(self._ready) if size < 0 else size
-        part, self._ready = self._ready[:wanted], self._ready[wanted:]
-        return part.tobytes()
-
-    def close(self) -> None:
-        self._packed.close()
+    with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
+        import pyarrow as pa  # an extra
+    packed = pa.PythonFile(open_regular(path), mode="r")
+    found: Readable = pa.CompressedInputStream(packed, "zstd")
+    return found
 
 
 _OPEN: dict[str, Callable[[Path], Readable]] = {

@@ -37,7 +37,7 @@ MODULES: Final = (
         "engine.data_view.view",
         "jsonschema",
     ),
-    *("pyarrow.parquet", "zstandard", "securesystemslib.dsse", "securesystemslib.signer"),
+    *("pyarrow.parquet", "securesystemslib.dsse", "securesystemslib.signer"),
 )
 """What the verbs import, so that a case is not charged for it."""
 

@@ -18,7 +18,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-import zstandard
 
 from support.project import BASE, rows
 
@@ -266,7 +265,7 @@ def make_project(folder: Path, model: Path) -> None:
         "rows.csv.gz": gzip.compress(raw),
         "rows.csv.bz2": bz2.compress(raw),
         "rows.csv.xz": lzma.compress(raw),
-        "rows.csv.zst": zstandard.compress(raw),
+        "rows.csv.zst": pa.compress(raw, codec="zstd", asbytes=True),
         "probe.jsonl": b'{"question": "q?", "choices": ["a", "b"], "answer": 0}\n' * 5,
         "prices.yaml": b"currency: EUR\ncpu: 0.05\n",
         "other.gguf": b"GGUF\x03\0\0\0" + bytes(16),

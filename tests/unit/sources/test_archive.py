@@ -7,11 +7,12 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-import zstandard
 
 from engine.errors import DataError
 from engine.sources.archive import StreamLimits, extract, extract_folder
@@ -22,7 +23,7 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
-    ".zst": zstandard.ZstdCompressor().compress,
+    ".zst": partial(pa.compress, codec="zstd", asbytes=True),
 }
 
 

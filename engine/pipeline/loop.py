@@ -22,7 +22,6 @@ from engine.pipeline.plan import FORCED, UNUSABLE, PlanInputs, PlannedStage, pla
 from engine.process import interrupts
 from engine.progress import Progress, note_waiting
 from engine.recipe.model import Recipe
-from engine.runtime.scoring import label_search
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
 from engine.store.remote.store import Sharing
@@ -87,7 +86,6 @@ def run_stages(
     # before any library counts the GPUs: a trainer that sees several takes them all, and batches
     # are not the recipe's
     restrict_to(inputs.device)
-    label_search.begin_run()
     state = RunState(
         recipe=recipe,
         trained=recipe,

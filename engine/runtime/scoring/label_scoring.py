@@ -277,7 +277,7 @@ def choose(
         hint = "rename one of the labels"
         raise StageError.one("X611", what, hint=hint) from error
     choices: dict[int, LabelChoice] = {}
-    sample, searches = sampled_rows(loaded, prompts), dict[int, Search]()
+    sample, searches = sampled_rows(prompts), dict[int, Search]()
 
     def done(row: int, search: Search) -> None:
         choices[row] = search.choice
@@ -290,7 +290,7 @@ def choose(
     )
     if tree.branches:
         rows = {row: [*loaded.chat.token_ids(prompts[row]), *tree.forced] for row in searches}
-        refuse_other_scores(loaded, tree, rows, searches, of=len(prompts))
+        refuse_other_scores(loaded, tree, rows, searches)
     return [choices[row] for row in range(len(prompts))]
 
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -43,15 +42,6 @@ def tempered(shares: Sequence[float], temperature: float) -> tuple[float, ...]:
     weights = [math.exp(value - highest) for value in logs]
     whole = sum(weights)
     return tuple(weight / whole for weight in weights)
-
-
-SCORED: Final = Counter[tuple[bytes, bool, str, str]]()
-"""By config.json, whether an adapter is beside the weights, precision and device."""
-
-
-def begin_run() -> None:
-    """Forget what other runs of this process have scored: each has its own evidence."""
-    SCORED.clear()
 
 
 TOLERANCE = 1e-3

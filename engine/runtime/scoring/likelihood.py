@@ -15,7 +15,7 @@ from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.models.load import LoadedModel, causal_model, not_a_number, plain_logits
 from engine.runtime.rendering.segments import Segment, TokenRow, token_row
-from engine.runtime.scoring.label_search import SCORED, AnswerTree, Search
+from engine.runtime.scoring.label_search import AnswerTree, Search
 from engine.values import Value
 
 EACH: Final = 500
@@ -28,22 +28,10 @@ FAR: Final = {torch.float32: 0.01, torch.bfloat16: 1.0, torch.float16: 0.3}
 """Nats a token, on the mean of the rows. Rounding moves single log-probabilities by 0.3 in bfloat16."""
 
 
-def sampled_rows(loaded: LoadedModel, prompts: Sequence[str]) -> frozenset[int]:
-    """Return the rows that are scored once more.
-
-    Where such a model has scored as many rows before, none of middle length is among them: a wrong cache, start or
-    padding is one of the code and the model's attention, and shows in each scoring. A merged model has the attention of
-    its base, and another adapter the same.
-    """
-    before = SCORED[_kind(loaded)]
+def sampled_rows(prompts: Sequence[str]) -> frozenset[int]:
+    """Return the rows that are scored once more."""
     order = sorted(range(len(prompts)), key=lambda at: (len(prompts[at]), at))
-    middle = order[len(order) // 2 :][:1] if len(prompts) > before else []
-    return frozenset({*range(EACH, len(prompts), EACH), *middle})
-
-
-def _kind(loaded: LoadedModel) -> tuple[bytes, bool, str, str]:
-    settings = (loaded.folder / "config.json").read_bytes()
-    return settings, loaded.adapter is not None, loaded.precision, loaded.device.type
+    return frozenset({*range(EACH, len(prompts), EACH), *order[len(order) // 2 :][:1]})
 
 
 @torch.inference_mode()
@@ -52,10 +40,8 @@ def refuse_other_scores(
     tree: AnswerTree,
     rows: Mapping[int, Sequence[int]],
     searches: Mapping[int, Search],
-    *,
-    of: int,
 ) -> None:
-    """StageError X803 where searches of `rows`, sampled out of so many (`of`), have other scores than plain ones."""
+    """StageError X803 where searches of `rows` have other scores than plain ones."""
     # A cache that is wrong for a model's attention gives numbers that look like any others. The answer that comes
     # second is asked where there is one: of an answer that the model is sure of, a wrong context changes the least.
     asked = []
@@ -80,8 +66,6 @@ def refuse_other_scores(
     ]
     if away:
         _refuse(loaded, math.fsum(away) / len(away), len(away))
-    if away or SCORED[_kind(loaded)]:
-        SCORED[_kind(loaded)] += of
 
 
 @torch.inference_mode()

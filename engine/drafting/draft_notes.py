@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.data.checks.rows.languages import unspoken
 from engine.data.examples.template import found_at
+from engine.data.splitting.splits import ORDER
 from engine.drafting.layout_table import PATTERNS
 from engine.drafting.plan import FOLDED, DraftPlan
 from engine.drafting.profile import is_called
@@ -18,7 +19,7 @@ from engine.render.number_format import counted
 
 MOST_NAMED: Final = 4
 """Labels whose spellings are named, and spellings of each."""
-COMPARED: Final = 5_000
+COMPARED: Final = 100_000
 """Rows up to which a draft compares what trains with the holdout; `recipe data` compares any number."""
 
 
@@ -47,13 +48,13 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
 
 def _splits(plan: DraftPlan) -> tuple[str, str]:
     sizes, rows = plan.sizes, plan.profile.rows
-    if plan.by_files:
-        counts = ", ".join(f"{count:,} {name}" for name, count in plan.by_split.items())
-        drawn = "" if "validation" in plan.by_split else f"; {sizes.validation} of train validate"
-        return plan.guess.split or "files", f"the data says it: {counts}{drawn}"
-    splits = plan.summary.splits if plan.summary else ()
-    trained = sum(one.rows for one in splits if one.name == "train")
+    used = {one.name: one.rows for one in plan.summary.splits} if plan.summary else {}
     up_to = "" if rows <= COMPARED else "up to "
+    if plan.by_files:
+        counts = ", ".join(f"{used[name]:,} {name}" for name in reversed(ORDER) if used.get(name))
+        drawn = "" if "validation" in plan.by_split else "; validation is drawn from train"
+        return plan.guess.split or "files", f"the data says it: {up_to}{counts}{drawn}"
+    trained = used.get("train", 0)
     left = f"{sizes.validation} for validation, {up_to}{trained:,} left to train on"
     together = f"; those of one `{plan.group.name}` stay together" if plan.group else ""
     if not sizes.folds:

@@ -121,7 +121,20 @@ def test_rows_that_are_drawn_to_validate_stand_beside_those_of_the_files(
     shown = " ".join(run("init", "train.csv", "test.csv").out.split())
 
     validation = yaml.safe_load((folder / "train.yaml").read_text("utf-8"))["splits"]["validation"]
-    assert f"120 train, 40 holdout; {validation} of train validate" in shown
+    counts = f"{120 - validation} train, {validation} validation, 40 holdout"
+    assert f"{counts}; validation is drawn from train" in shown
+
+
+def test_a_draft_counts_the_rows_that_its_splits_keep(folder: Path, run: Run) -> None:
+    rows = labelled()
+    table(folder / "train.csv", [("text", "label"), *rows[:130]])
+    table(folder / "dev.csv", [("text", "label"), *rows[130:145]])
+    table(folder / "test.csv", [("text", "label"), *rows[120:130], *rows[145:]])
+
+    shown = " ".join(run("init", "train.csv", "dev.csv", "test.csv").out.split())
+
+    assert "120 train, 15 validation, 25 holdout" in shown
+    assert "not used of 170 rows: 10 near the holdout" in shown
 
 
 def test_numbers_of_tags_that_nothing_names_are_explained(folder: Path, run: Run) -> None:

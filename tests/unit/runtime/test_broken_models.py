@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from engine.environment import Device
 from engine.errors import StageError
+from engine.estimate.shape import shape_of_folder
 from engine.recipe.model import PathRef
 from engine.runtime.models.base_model import _dequantize, locate_base_model, locate_tokenizer
 from engine.runtime.models.load import load_model
@@ -165,4 +166,5 @@ def test_what_stands_beside_a_gguf_file_is_not_read(
     folder = locate_tokenizer(PathRef(path=gguf, written="model.gguf"), build, progress)
 
     assert (folder / "tokenizer.json").is_file()
+    assert shape_of_folder(folder) is not None, "a plan after `recipe data` has no estimate"
     assert not ran.exists()

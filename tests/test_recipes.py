@@ -10,7 +10,7 @@ from engine.backends import check_backend
 from engine.environment import Device
 from engine.kinds import KINDS
 from engine.pipeline.plan import collect_inputs, plan_run
-from engine.pipeline.preflight import refuse_unmeasured
+from engine.pipeline.preflight import refuse_unbound
 from engine.recipe import check_recipe, load_recipe, moving_references
 from engine.recipe.model import FewerLayers, Scratch
 from engine.stages import stages_of
@@ -107,7 +107,7 @@ def test_the_rows_of_the_shop_are_those_that_their_program_writes() -> None:
 def test_every_shipped_recipe_can_be_run_to_the_end(path: Path) -> None:
     recipe, _ = load_recipe(path)
 
-    refuse_unmeasured(recipe, until=None)
+    refuse_unbound(recipe, until=None)
 
 
 SAMPLES = [path for path in RECIPES if "\n    - path: data/" in path.read_text(encoding="utf-8")]

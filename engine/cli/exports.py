@@ -4,7 +4,6 @@ import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from engine.bundle.archive import ENDING
 from engine.bundle.build import make_bundle
@@ -154,7 +153,23 @@ def publish(options: argparse.Namespace) -> None:
         files=tuple(one for one in publication.files if place.takes(one.name)),
         later=tuple(name for name in publication.later if place.takes(name)),
     )
-    value = {"schema": "publication.v1", **_publication_json(options, publication, done)}
+    value = {
+        "schema": "publication.v1",
+        "to": options.to,
+        "name": options.name,
+        "run": str(publication.run),
+        "forms": list(publication.forms),
+        "files": [
+            {name: getattr(file, name) for name in ("name", "bytes", "sha256")}
+            for file in publication.files
+        ],
+        "later": list(publication.later),
+        "key": publication.key or None,
+        "published": done is not None,
+        "place": done.place if done else None,
+        "version": (done.digest or None) if done else None,
+        "read_back": done.read_back if done else 0,
+    }
     show_result(options, value, "\n".join(_publication_lines(place, publication, done)))
 
 
@@ -193,24 +208,3 @@ def _publication_lines(
     version = [f"version {done.digest}"] if done.digest else []
     signed = [f"bundle signed by key {publication.key}"] if publication.key else []
     return [f"published {what} to {done.place}", *files, *version, read, *signed, *done.lines]
-
-
-def _publication_json(
-    options: argparse.Namespace, publication: Publication, done: Published | None
-) -> dict[str, Any]:
-    return {
-        "to": options.to,
-        "name": options.name,
-        "run": str(publication.run),
-        "forms": list(publication.forms),
-        "files": [
-            {name: getattr(file, name) for name in ("name", "bytes", "sha256")}
-            for file in publication.files
-        ],
-        "later": list(publication.later),
-        "key": publication.key or None,
-        "published": done is not None,
-        "place": done.place if done else None,
-        "version": (done.digest or None) if done else None,
-        "read_back": done.read_back if done else 0,
-    }

@@ -31,7 +31,7 @@ from engine.cli.plan_facts import (
 )
 from engine.cli.streams import others_to
 from engine.environment import detect_device
-from engine.errors import ExitCode, Problem, RecipeError
+from engine.errors import Problem, RecipeError
 from engine.estimate.base_model import encoder_downloads, refuse_unfit
 from engine.estimate.devices import facts_of, named_device, price_of
 from engine.estimate.rows import known_rows
@@ -226,10 +226,6 @@ def _rows(plan: Plan, found: Forecast, counted: TrainedRows | None) -> list[Plan
             state = "wait"
             why = " and ".join(_condition(before, plan.recipe) for before in after_of(stage.name))
         rows.append(PlanRow(stage=stage.name, state=state, why=why, cost=cost))
-        if stage.name == "data" and not plan.recipe.task.spec.is_measured:
-            # `recipe run` would refuse it (R249).
-            why = f"{plan.recipe.task.kind} is not evaluated yet: run it with --until data"
-            stop = results.Stop(outcome="failed", code=ExitCode.USAGE, why=why)
     return rows
 
 

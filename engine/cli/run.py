@@ -26,7 +26,7 @@ from engine.compute.profile import SLURM, StorePlace, refuse_indivisible
 from engine.errors import Problem
 from engine.lock.policy import LockOptions
 from engine.pipeline.loop import RunOptions
-from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unmeasured
+from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unbound
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refuse_typed
 from engine.recipe.references import named_model
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     # What cannot be run is refused before a store is made or anything is fetched.
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
-    refuse_unmeasured(recipe, until=options.until)
+    refuse_unbound(recipe, until=options.until)
     refuse_indivisible(methods_of(recipe), profile.ranks)
     root, warnings = store_and_warnings(options, warnings)
     show_problems(warnings)

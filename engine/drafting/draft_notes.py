@@ -106,8 +106,6 @@ def notes(plan: DraftPlan, model: Reference) -> Iterator[str]:
         usual_ones = ", ".join(f"`{one}`" for one, _ in Counter(held).most_common(3))
         hold = f"{len(held):,} texts hold" if held[1:] else "1 text holds"
         yield f"{hold} entities of HTML ({usual_ones}): Python's html.unescape turns them into characters"
-    if not plan.kind.is_measured:
-        yield f"{guess.kind} is read and checked; a whole run of it is not there yet"
     named = plan.labels() if plan.kind.answer is AnswerForm.LABEL else []
     if named and all(map(PATTERNS["wordless"].fullmatch, named)):
         words = "numbers" if named[0].strip("-")[:1].isdigit() else "true and false"

@@ -52,18 +52,15 @@ def encoder_downloads(recipe: Recipe, store: Store) -> tuple[Download, ...]:
 MADE = ("base-model", "tokenizer")
 """The products that hold a base model, and those that hold its tokenizer alone."""
 EMBEDDINGS = ("embed_tokens", "lm_head")
-UNKNOWN = (
-    "the base model is not on this machine yet: `recipe data` fetches its config and tokenizer"
-)
-NOT_UNPACKED = "the base model's file is not unpacked yet: a run does it before its baselines"
-NO_FOLDER = "the base model's folder is not there, or this recipe may not read it"
 
 
 def why_unknown(base: BaseModel) -> str:
     ref = base_reference(base)
     if not isinstance(ref, PathRef):
-        return UNKNOWN
-    return NOT_UNPACKED if not ref.withheld and ref.path.is_file() else NO_FOLDER
+        return "the base model is not on this machine yet: `recipe data` fetches its config and tokenizer"
+    if not ref.withheld and ref.path.is_file():
+        return "the base model's file is not unpacked yet: a run does it before its baselines"
+    return "the base model's folder is not there, or this recipe may not read it"
 
 
 def shape_of(base: BaseModel, store: Store, sha256: str | None = None) -> ModelShape | None:

@@ -123,10 +123,6 @@ class Kind(Value):
     draft: Draft = Draft()
 
     @property
-    def is_measured(self) -> bool:
-        return bool(self.metrics)
-
-    @property
     def has_labels(self) -> bool:
         return self.answer in (AnswerForm.LABEL, AnswerForm.LABELS)
 

@@ -37,7 +37,7 @@ UNCOUNTED = "What the holdout can show is known after data: its rows are not cou
 def power_estimates(
     recipe: Recipe, summary: DataSummary | None, *, discordance: Discordance | None = None
 ) -> PowerEstimates:
-    if not recipe.task.spec.is_measured or not recipe.acceptance.metrics:
+    if not recipe.acceptance.metrics:
         return PowerEstimates()
     splits = recipe.splits
     judges = None if summary is None else JudgingRows.of(summary)

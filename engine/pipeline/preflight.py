@@ -46,22 +46,15 @@ def refuse_moving(recipe: Recipe, warnings: Sequence[Problem]) -> None:
         )
 
 
-def refuse_unmeasured(recipe: Recipe, *, until: str | None) -> None:
-    """RecipeError R249 for a kind that nothing evaluates, R246 without a bound, unless the run ends with its data."""
+def refuse_unbound(recipe: Recipe, *, until: str | None) -> None:
+    """RecipeError R246 without a bound, unless the run ends with its data."""
     kind = recipe.task.kind
-    if until != "data" and recipe.task.spec.is_measured and not recipe.acceptance.metrics:
+    if until != "data" and not recipe.acceptance.metrics:
         raise RecipeError.one(
             "R246",
             "name at least one metric that must hold",
             path="acceptance.metrics",
             hint=f"see: recipe explain R246; `{primary(kind)}` is the main metric of {kind}",
-        )
-    if not recipe.task.spec.is_measured and until != "data":
-        raise RecipeError.one(
-            "R249",
-            f"{kind} cannot be run to the end yet: evaluation of this kind is not there",
-            path="task.kind",
-            hint="`recipe data` and `recipe run --until data` work",
         )
 
 

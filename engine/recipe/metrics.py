@@ -27,10 +27,6 @@ PHYSICAL: Final = tuple(spec.name for spec in OF_FILES if not spec.is_row_share)
 """Those of the file as a thing: measured once, they have no interval, and are decided on their value."""
 
 
-def is_measured(kind: str) -> bool:
-    return kind in KINDS and KINDS[kind].is_measured
-
-
 def spec_of(name: str, kind: str) -> MetricSpec | None:
     """Return what is known of a metric by its full name; None where the kind has none of that name."""
     bare, dot, _ = name.partition(".")

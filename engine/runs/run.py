@@ -28,7 +28,7 @@ from engine.pipeline.preflight import (
     refuse_absent,
     refuse_moving,
     refuse_outside,
-    refuse_unmeasured,
+    refuse_unbound,
     require_backend,
     require_ranks,
 )
@@ -109,13 +109,13 @@ def run_recipe(
     """Run a recipe whole and leave a run folder with its report, whatever it came to.
 
     RecipeError R306 to R308 what lies outside its project and is not allowed, what can move without `allow_moving`,
-    R272, R249 a stage that it does not have or cannot reach; DataError a local source that cannot be identified;
+    R272 a stage that it does not have or cannot reach; DataError a local source that cannot be identified;
     EnvironmentProblem a backend that is not installed, X860, X861 the shared store; StageError X730, X731 a base model
     without what the method names; D389 with `lock_options.frozen` for what the lock does not cover.
     """
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
-    refuse_unmeasured(recipe, until=options.until)
+    refuse_unbound(recipe, until=options.until)
     refuse_absent(recipe, options)
     with interrupts.uninterrupted():  # from here on, a request to end has a run folder
         lock = lock_policy(recipe, lock_options)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from engine.kinds import KINDS
 from engine.recipe.baselines import written_baselines
-from engine.recipe.metrics import FREE, OF_FILES, is_measured, leaves, spec_of
+from engine.recipe.metrics import FREE, OF_FILES, leaves, spec_of
 from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.splits import may_have_folds
@@ -48,24 +48,9 @@ def something_must_hold(recipe: FilledText) -> Problems:
         yield recipe.problem("R246", message, at=_METRICS_AT, key=True, hint=hint)
 
 
-@rule("task.kind", "acceptance", "export.after_quantization")
-def kind_is_measured(recipe: FilledText) -> Problems:
-    """A kind that is only read and checked has no metrics (R247)."""
-    kind = recipe["task"]["kind"]
-    # What is wrong with a kind that is none stands in another problem.
-    if is_measured(kind) or kind not in KINDS:
-        return
-    acceptance = recipe["acceptance"]
-    named: list[KeyPath] = [at for at, _ in _bounds(recipe)]
-    named += [("acceptance", key) for key in ("overfitting", "forgetting") if key in acceptance]
-    for at in named:
-        message = f"there are no metrics for {kind} yet, so this bound would hold nothing"
-        yield recipe.problem("R247", message, at=at, key=True, hint="delete it")
-
-
 @rule("task.kind", "task.labels", "acceptance", "export.after_quantization")
 def metrics_are_known(recipe: FilledText) -> Problems:
-    if not is_measured(recipe["task"]["kind"]):
+    if recipe["task"]["kind"] not in KINDS:
         return
     acceptance = recipe["acceptance"]
     for name in acceptance["metrics"]:
@@ -219,7 +204,7 @@ def gains_have_a_baseline(recipe: FilledText) -> Problems:
         message = "there is no baseline to gain over; `baselines` is empty"
         yield recipe.problem("R218", message, at=_GAINS_AT, key=True)
     stop = ("stop_if_baseline_passes",)
-    if is_measured(recipe["task"]["kind"]) and recipe.value.get(*stop) is True:
+    if recipe.value.get(*stop) is True:
         message = "there is no baseline that could pass; `baselines` is empty"
         yield recipe.problem("R218", message, at=stop, key=True)
 

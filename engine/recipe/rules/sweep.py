@@ -5,7 +5,6 @@ from typing import Any, Final
 from engine.errors import Problem, Severity
 from engine.kinds import KINDS
 from engine.recipe.methods import ADAPTER_KEYS, has_validation, method_of
-from engine.recipe.metrics import is_measured
 from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
@@ -102,12 +101,7 @@ def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
         hint = "sweep first with a holdout; then write the setting into `method` and use folds"
         yield recipe.problem("R283", message, at=_AT, key=True, hint=hint)
     kind, name = recipe["task"]["kind"], recipe["sweep"].get("choose_by")
-    if kind not in KINDS:
-        return
-    if not is_measured(kind):
-        message = f"there are no metrics for {kind} yet, so nothing could choose"
-        yield recipe.problem("R247", message, at=_AT, key=True, hint="delete it")
-    elif name is not None:
+    if kind in KINDS and name is not None:
         yield from compared_metric(recipe, name, ("sweep", "choose_by"))
 
 

@@ -195,10 +195,7 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
             with _alone(path) as (alone, name):
                 _read_tokenizer(alone, name).save_pretrained(target)
                 # `plan` estimates memory and time from it before the weights are unpacked.
-                config = AutoConfig.from_pretrained(
-                    alone, gguf_file=name, local_files_only=True, trust_remote_code=False
-                )
-                config.save_pretrained(target)
+                AutoConfig.from_pretrained(alone, gguf_file=name).save_pretrained(target)
         if weights:
             validated_folder(target)
 

@@ -20,7 +20,7 @@ from engine.values import from_json, replace, to_json
 from support.examples import examples
 from support.tasks import task
 
-MEASURED = [name for name, kind in KINDS.items() if kind.is_measured]
+MEASURED = list(KINDS)
 LABELS = ("a", "b")
 SCHEMA: Any = {"properties": {"x": {"type": "integer"}, "y": {"items": {"type": "string"}}}}
 TASKS = {

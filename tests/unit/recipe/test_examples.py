@@ -29,8 +29,6 @@ UNWRITABLE = {
     "R116",
     "R122",
     "R127",
-    "R247",
-    "R249",
     "R272",
     "R405",
 }
@@ -53,7 +51,7 @@ UNWRITABLE |= {"R450", "R451", "R452"}
 UNWRITABLE |= {"R445", "R446", "R447", "R448", "R449"}
 """Codes whose files cannot hold the comment, that need a link, or that only a run or the command line tells.
 
-See test_allowed, test_source and test_unmeasured; R351 is a backend's, in tests/contract; R410 is git's; R42x are of
+See test_allowed and test_source; R351 is a backend's, in tests/contract; R410 is git's; R42x are of
 publishing, other forms and imports, R43x and R45x of machines and shared stores, R44x of trackers, agents and texts
 that a model is asked.
 """

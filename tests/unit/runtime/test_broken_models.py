@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -156,12 +157,7 @@ def test_what_stands_beside_a_gguf_file_is_not_read(
     def build(_name: str, _payload: Any, make: Any) -> Any:
         (tmp_path / "out").mkdir()
         make(tmp_path / "out")
-
-        class Built:
-            def file(self, name: str) -> Path:
-                return tmp_path / "out" / name
-
-        return Built()
+        return SimpleNamespace(file=(tmp_path / "out").joinpath)
 
     folder = locate_tokenizer(PathRef(path=gguf, written="model.gguf"), build, progress)
 

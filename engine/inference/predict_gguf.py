@@ -32,7 +32,6 @@ from engine.runtime.rendering.segments import token_row
 from engine.values import Value, replace
 
 if TYPE_CHECKING:
-    from engine.runtime.graph.client import Graph
     from engine.runtime.llama.client import GgufAnswers, Request
     from engine.runtime.rendering.chat import Chat
 
@@ -40,31 +39,27 @@ GRAPH_REVISION = 1
 
 
 def ask_exported(
-    graph: Graph,
+    graph: Path,
     asked: PredictionInputs,
     rows: Sequence[Example],
     *,
     chat: Chat,
-    workdir: Path,
+    threads: int,
     progress: Progress,
 ) -> Predictions:
     """Return the most probable labels; `chat` is the merged model's. EnvironmentProblem X814, StageError X816."""
-    from engine.runtime.graph.client import ask_graph  # only where a graph is asked
+    from engine.runtime.graph.session import ask_graph  # only where a graph is asked
 
     task = asked.task
     prompts = [chat.prompt(asked_turns(task, row)) for row in rows]
-    answers = ask_graph(
-        graph,
-        prompts,
-        [answer_text(task, label) + chat.terminator for label in task.labels],
-        workdir=workdir,
-        progress=progress,
-    )
+    labels = [answer_text(task, label) + chat.terminator for label in task.labels]
+    answers = ask_graph(graph, prompts, labels, threads=threads, progress=progress)
     own = [chat.token_ids(prompt) for prompt in prompts]
-    silent = [predicted(row) for row in rows]
-    judged = choice_predictions(task, rows, answers.choices) if answers.is_finite else silent
+    judged = [predicted(row) for row in rows]
+    if is_finite := len(answers.choices) == len(rows):
+        judged = choice_predictions(task, rows, answers.choices)
     facts = {"parity": {ONNX: same_readings(rows, own, answers.token_ids)}}
-    return Predictions(judged=judged, free=[], facts={**facts, "is_finite": answers.is_finite})
+    return Predictions(judged=judged, free=[], facts={**facts, "is_finite": is_finite})
 
 
 REVISION = 8

@@ -1,11 +1,9 @@
 """Other people's programs, run as processes that may die without taking the pipeline along."""
 
-import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from engine.errors import StageError
 from engine.process import start as processes
@@ -63,22 +61,6 @@ def run_tool(
             found = failure(code, tool, status=status, errors=errors)
             # While what it has left takes the space. Its own words for it may be cut off: they are in a file, too.
             raise out_of_room(found, *places, folder) or found
-
-
-@contextmanager
-def request_files(
-    asked: Mapping[str, Any], workdir: Path, *, name: str
-) -> Iterator[tuple[Path, Path]]:
-    """Yield the absolute paths of a worker's request, as JSON, and of its result; both are removed again."""
-    request, result = (workdir.absolute() / f"{name}-{one}.json" for one in ("request", "result"))
-    # What an earlier call left must not be taken for the answer of a worker that failed.
-    result.unlink(missing_ok=True)
-    request.write_text(json.dumps(asked, ensure_ascii=False), encoding="utf-8")
-    try:
-        yield request, result
-    finally:
-        request.unlink(missing_ok=True)
-        result.unlink(missing_ok=True)
 
 
 def hanging(tool: str, error: HangsError) -> StageError:

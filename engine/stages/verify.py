@@ -173,18 +173,16 @@ class _ParityChain:
 
     def _graph(self) -> None:
         """Ask the graph all rows; it leaves as it is, and nothing is made of it."""
-        from engine.runtime.graph.client import Graph  # only where a graph is asked for
-
         artifact, merged = self.context.artifacts["quantize"], self._last
         folder = artifact.file(ONNX)
 
         def build(target: Path) -> None:
             found = predict_gguf.ask_exported(
-                Graph(folder=folder, threads=self.context.device.threads),
+                folder,
                 self.asked,
                 self.examples,
                 chat=self.chat,
-                workdir=self.context.scratch,
+                threads=self.context.device.threads,
                 progress=self.context.progress_of(ONNX),
             )
             store_predictions(target, found.judged, found.free, found.facts)

@@ -12,7 +12,6 @@ from engine.exporters import EXPORTERS, in_order, load_exporter
 from engine.inference import predict, predict_gguf
 from engine.inference.predict import PredictionInputs
 from engine.recipe.model import ONNX
-from engine.runtime.graph.client import Graph
 from engine.values import replace
 from support.exporter_suite import SPEC, TASK, ExporterSuite
 from support.pico import make_pico_model
@@ -149,10 +148,10 @@ def test_a_graph_answers_as_the_model_does(
     ]
     device = Device(kind="cpu", name="test", memory_bytes=0, cores=1, bf16=False)
     loaded = load_model(model, device=device, precision="fp32")
-    graph = Graph(folder=exports[ONNX][1][0] / ONNX, threads=1)
+    graph = exports[ONNX][1][0] / ONNX
 
     found = predict_gguf.ask_exported(
-        graph, asked, rows, chat=loaded.chat, workdir=tmp_path, progress=Silent()
+        graph, asked, rows, chat=loaded.chat, threads=1, progress=Silent()
     )
 
     right = predict.judged(loaded, asked, rows, progress=Silent())

@@ -15,7 +15,7 @@ import pytest
 from engine.bundle.build import make_bundle
 from engine.bundle.verify import check_bundle
 from engine.exporters import onnx as exporter
-from engine.runtime.graph import client, worker
+from engine.runtime.graph import session
 from engine.runtime.graph.client import GRAPH_FILE
 from engine.runtime.models.merge import copy_beside
 from support.project import Outcome, Project
@@ -42,28 +42,24 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> list[Damage]:
         save_file(weights, target / GRAPH_FILE, metadata={"format": "pt"})
         copy_beside(model, target)
 
-    def load(folder: Path, *, threads: int) -> worker.Run:
+    def load(folder: Path, *, threads: int) -> session.Run:
         beside = folder.parent / "onnx as a model"
         shutil.copytree(folder, beside, dirs_exist_ok=True)
         shutil.move(beside / GRAPH_FILE, beside / "model.safetensors")
         model = AutoModelForCausalLM.from_pretrained(beside, dtype=torch.float32).eval()
         shutil.rmtree(beside)
 
-        def run(tokens: Sequence[int]) -> worker.Logits:
+        def run(tokens: Sequence[int]) -> session.Logits:
             with torch.inference_mode():
-                logits: worker.Logits = model(input_ids=torch.tensor([tokens])).logits[0].numpy()
+                logits: session.Logits = model(input_ids=torch.tensor([tokens])).logits[0].numpy()
             return logits
 
         return run
 
-    def run_tool(command: Any, **_named: Any) -> None:
-        worker.main(*map(Path, command.arguments))
-
     monkeypatch.setattr(exporter, "write_graph", write_graph)
     monkeypatch.setattr(exporter, "missing_tools", lambda *_given: None)
-    monkeypatch.setattr(client, "missing_tools", lambda *_given: None)
-    monkeypatch.setattr(client, "run_tool", run_tool)
-    monkeypatch.setattr(worker, "load", load)
+    monkeypatch.setattr(session, "missing_tools", lambda *_given: None)
+    monkeypatch.setattr(session, "load", load)
     return damages
 
 

@@ -1,28 +1,55 @@
-"""Asks an exported graph: `python -m engine.runtime.graph.worker REQUEST RESULT`, the JSON of its `client`.
+"""An exported graph asked as the programs of its users do: by the runtime, numpy and the tokenizer beside the graph."""
 
-Needs nothing but the runtime, the tokenizer beside the graph, and numpy, as the programs of its users do. Each row that
-is done prints one line, the number of rows done.
-"""
+from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from engine.files.reading import MOST_ANSWERS, read_json
-from engine.runtime.graph.client import GRAPH_FILE, INPUTS, TOKENIZER
-from engine.runtime.scoring.label_search import Search, make_tree
-from engine.values import to_json
+from engine.environment import version_of
+from engine.errors import EnvironmentProblem
+from engine.failures import library_errors
+from engine.progress import Progress
+from engine.runtime.graph.client import GRAPH_FILE, INPUTS, TOKENIZER, missing_tools
+from engine.runtime.scoring.label_search import LabelChoice, Search, make_tree
+from engine.values import Value
 
 Logits = NDArray[np.float32]
 Run = Callable[[Sequence[int]], Logits]
+
+
+class GraphAnswers(Value):
+    """The answers of a graph, by prompt."""
+
+    choices: list[LabelChoice]
+    """None at all where the model's numbers were none: all prompts were read then."""
+    token_ids: list[list[int]]
+
+
+def ask_graph(
+    folder: Path,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    *,
+    threads: int,
+    progress: Progress,
+) -> GraphAnswers:
+    """Return for each prompt the shares of all `answers`. EnvironmentProblem X814, StageError X816."""
+    if (problem := missing_tools(version_of)) is not None:
+        raise EnvironmentProblem(problem)
+    with library_errors("X816", "ONNX Runtime failed", hint="install a newer runtime"):
+        tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        rows, tokens = (
+            [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+            for texts in (prompts, answers)
+        )
+        run = load(folder, threads=threads)
+        found = answer(run, rows, tokens, lambda done: progress.update(done, len(rows), "rows"))
+    return GraphAnswers(choices=found, token_ids=rows)
 
 
 def load(folder: Path, *, threads: int) -> Run:
@@ -47,8 +74,8 @@ def load(folder: Path, *, threads: int) -> Run:
 
 def answer(
     run: Run, rows: Sequence[list[int]], answers: Sequence[list[int]], report: Callable[[int], None]
-) -> dict[str, Any]:
-    """Return the choice of each row, and whether the numbers of the graph were finite."""
+) -> list[LabelChoice]:
+    """Return the choice of each row; none at all where a number of the graph is not finite."""
     tree, choices = make_tree(answers), []
     for done, row in enumerate(rows, start=1):
         search = Search(tree, distribution=True)
@@ -63,26 +90,8 @@ def answer(
                     normaliser = top + np.log(np.exp(place - top).sum())
                     scores += (float(place[token] - normaliser) for token in tokens)
                 if not all(map(math.isfinite, scores)):
-                    return {"choices": [], "is_finite": False}
+                    return []
                 search.take(number, scores)
-        choices.append(to_json(search.choice))
+        choices.append(search.choice)
         report(done)
-    return {"choices": choices, "is_finite": True}
-
-
-def main(request: Path, result: Path) -> None:
-    asked = read_json(request, limit=MOST_ANSWERS)
-    folder = Path(asked["folder"])
-    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
-
-    def read(texts: Sequence[str]) -> list[list[int]]:
-        return [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
-
-    rows = read(asked["prompts"])
-    run = load(folder, threads=asked["threads"])
-    found = answer(run, rows, read(asked["answers"]), partial(print, flush=True))
-    result.write_text(json.dumps({**found, "token_ids": rows}), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    return choices

@@ -1,6 +1,5 @@
 """A graph is scored as the model is: the same answers, shares and tokens, whatever runs it."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import EnvironmentProblem
+from engine.errors import EnvironmentProblem, StageError
 from engine.render.progress import SilentProgress
-from engine.runtime.graph import client, worker
-from engine.runtime.graph.client import Graph, ask_graph, missing_tools
+from engine.runtime.graph import session
+from engine.runtime.graph.client import missing_tools
+from engine.runtime.graph.session import ask_graph
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.label_scoring import choose
 
@@ -19,10 +19,12 @@ LABELS = ("positive", "negative", "neutral", "not sure", "not at all")
 TEXTS = ("good", "not a good film at all", "日本 é", "x" * 90)
 
 
-def as_graph(loaded: LoadedModel) -> worker.Run:
-    def run(tokens: Sequence[int]) -> worker.Logits:
+def as_graph(loaded: LoadedModel) -> session.Run:
+    def run(tokens: Sequence[int]) -> session.Logits:
         with torch.inference_mode():
-            logits: worker.Logits = loaded.model(input_ids=torch.tensor([tokens])).logits[0].numpy()
+            logits: session.Logits = (
+                loaded.model(input_ids=torch.tensor([tokens])).logits[0].numpy()
+            )
         return logits
 
     return run
@@ -40,40 +42,51 @@ def test_it_finds_what_the_model_says(pico: LoadedModel, count: int) -> None:
     of_answers = [pico.chat.token_ids(text) for text in answers[:count]]
     done: list[int] = []
 
-    found = worker.answer(as_graph(pico), ids, of_answers, done.append)
+    found = session.answer(as_graph(pico), ids, of_answers, done.append)
 
     right = choose(pico, prompts, answers[:count], progress=SilentProgress(), distribution=True)
-    assert [one["index"] for one in found["choices"]] == [one.index for one in right]
-    for one, other in zip(found["choices"], right, strict=True):
-        assert one["probabilities"] == pytest.approx(other.probabilities, abs=1e-5)
-    assert (found["is_finite"], done) == (True, [1, 2, 3, 4])
+    assert [one.index for one in found] == [one.index for one in right]
+    for one, other in zip(found, right, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
+    assert done == [1, 2, 3, 4]
 
 
 def test_numbers_that_are_none_answer_nothing(pico: LoadedModel) -> None:
     prompts, answers = asked(pico)
 
-    def broken(tokens: Sequence[int]) -> worker.Logits:
+    def broken(tokens: Sequence[int]) -> session.Logits:
         return np.full((len(tokens), 400), np.nan, dtype=np.float32)
 
     ids = [pico.chat.token_ids(text) for text in (*prompts, *answers)]
-    found = worker.answer(broken, ids[:4], ids[4:], lambda _: None)
+    found = session.answer(broken, ids[:4], ids[4:], lambda _: None)
 
-    assert found == {"choices": [], "is_finite": False}
+    assert found == []
 
 
 def test_the_tokenizer_beside_the_graph_reads_the_prompts(
-    pico: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pico: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts, answers = asked(pico)
-    monkeypatch.setattr(worker, "load", lambda *_given, **_named: as_graph(pico))
-    request, result = tmp_path / "request.json", tmp_path / "result.json"
-    folder = {"folder": str(pico.folder), "threads": 1}
-    request.write_text(json.dumps({**folder, "prompts": prompts, "answers": answers}))
+    monkeypatch.setattr(session, "missing_tools", lambda _find: None)
+    monkeypatch.setattr(session, "load", lambda *_given, **_named: as_graph(pico))
 
-    worker.main(request, result)
+    found = ask_graph(pico.folder, prompts, answers, threads=1, progress=SilentProgress())
 
-    found = json.loads(result.read_text())
-    assert found["token_ids"] == [pico.chat.token_ids(text) for text in prompts]
+    assert found.token_ids == [pico.chat.token_ids(text) for text in prompts]
+    assert len(found.choices) == len(prompts)
+
+
+def test_a_graph_that_the_runtime_refuses_is_named(
+    pico: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object, **_named: object) -> session.Run:
+        raise RuntimeError("Protobuf parsing failed")
+
+    monkeypatch.setattr(session, "missing_tools", lambda _find: None)
+    monkeypatch.setattr(session, "load", refuse)
+
+    with pytest.raises(StageError, match="Protobuf parsing failed"):
+        ask_graph(pico.folder, ["a"], ["b", "c"], threads=1, progress=SilentProgress())
 
 
 def test_what_is_missing_is_named_with_its_extra() -> None:
@@ -90,8 +103,6 @@ def test_what_is_missing_is_named_with_its_extra() -> None:
 def test_without_the_runtime_nothing_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "version_of", lambda _name: None)
-    graph = Graph(folder=tmp_path, threads=1)
-
+    monkeypatch.setattr(session, "version_of", lambda _name: None)
     with pytest.raises(EnvironmentProblem, match="X814"):
-        ask_graph(graph, ["a"], ["b"], workdir=tmp_path, progress=SilentProgress())
+        ask_graph(tmp_path, ["a"], ["b"], threads=1, progress=SilentProgress())

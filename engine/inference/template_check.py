@@ -12,44 +12,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.errors import Problem, StageError
 from engine.exporters.ollama import go_template, render
-from engine.files.reading import read_json
+from engine.files.reading import parse_json, read_json
+from engine.recipe.validation.schema import schema_text
 from engine.runtime.models.files import base_problem, read_settings
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat
 
 PRINTABLE: Final = [chr(code) for code in range(32, 127)]
-WORDS: Final = [
-    "the", "The", "THE", "don't", "DON'T", "we'll", "I'm", "it\u2019s", "naïve", "café", "e-mail", "well-known",
-    "HTML5", "camelCase", "snake_case", "x2y", "3rd", "v1.2.3", "and/or", "C++", "C#", "#tag", "@user", "a.b@c.org",
-    "https://example.org/a?b=1&c=%20", "…", "--", "“quoted”", "\u2018single\u2019", "(paren)", "[x]", "{y}", "<z>",
-    "§12", "№5",
-]  # fmt: skip
-SCRIPTS: Final = [
-    "Привет мир", "Ελληνικά", "עברית", "العربية", "فارسی", "हिन्दी", "বাংলা", "தமிழ்", "తెలుగు", "ไทย", "ລາວ",
-    "မြန်မာ", "ქართული", "Հայերեն", "አማርኛ", "한국어", "日本語", "中文字符", "繁體中文", "カタカナ", "ひらがな",
-    "Tiếng Việt", "Türkçe", "Español", "Polski", "Čeština", "Íslenska", "Ελλάς", "ẞß", "ﬁn", "Ωμέγα", "ⅷ", "½", "x²",
-    "①", "\uff11\uff12\uff13", "٣٤٥", "०१२",
-]  # fmt: skip
-PICTURES: Final = [
-    "😀", "🎉", "👍🏽", "👩\u200d💻", "👨\u200d👩\u200d👧\u200d👦", "🇩🇪", "🏴\u200d☠️", "❤️", "☃", "✓", "→", "€",
-    "£", "¥", "₹", "°", "±", "\u00d7", "∑", "√", "∞", "≤", "♞", "■", "█",
-]  # fmt: skip
-MARKS: Final = [
-    "é", "ñ", "ộ", "a\u200bb", "a\u200db", "a\xa0b", "a\u202fb", "a\u3000b", "a\xadb", "\ufeffa", "a\u2028b",
-]  # fmt: skip
-CODE: Final = (
-    "def f(x):\n    return x ** 2\n", "for (int i = 0; i < 10; ++i) {\n\tsum += a[i];\n}",
-    "if x == 'y':\n\n\n    pass", '{"a": [1, 2.5, -3e10], "b": null}', '<div class="x">\n  <p>text</p>\n</div>',
-    "SELECT * FROM t WHERE a >= 1;", "\\frac{a}{b} \\cdot \\alpha", "#include <stdio.h>",
-    "x = lambda y: y//2  # note", "a\r\nb\r\n", "| a | b |\n|---|---|", "- [ ] item\n- [x] done",
-    "```python\nprint(1)\n```", "key: value\nlist:\n  - 1\n  - 2\n", "0x1F 0b101 1_000 1e-5 .5 5.",
-)  # fmt: skip
-NUMBERS: Final = [
-    "1,234,567.89", "2026-11-26", "12:30:45", "+49 30 1234", "3.14159", "1/2", "100%", "$5.00", "-17", "007",
-]  # fmt: skip
 BETWEEN: Final = (" ", "  ", "\n", "\t", "12", "345", "6789")
 MIXED: Final = 900
+
+
+@cache
+def known_texts() -> Mapping[str, list[str]]:
+    """Return words, scripts, pictures, marks, code and numbers as users write them."""
+    found: Mapping[str, list[str]] = parse_json(schema_text("all-kinds-of-texts.json"))
+    return found
 
 
 @cache
@@ -66,12 +45,14 @@ def _texts() -> Iterator[str]:
         yield from (f"a{' ' * length}b", " " * length, f"{' ' * length}x")
         yield from ("\n" * length, f"a{chr(10) * length}b", "\t" * length)
         yield from (f"x{chr(9) * length}y", f"{' \n' * length}z")
-    yield from NUMBERS
-    for one in (*WORDS, *SCRIPTS, *PICTURES, *MARKS):
+    known = known_texts()
+    yield from known["numbers"]
+    written = [one for kind in ("words", "scripts", "pictures", "marks") for one in known[kind]]
+    for one in written:
         yield from (one, f" {one}", f"{one}{one}", f"x{one}1", f"{one}.\n", f"{one} {one}")
-    yield from (*CODE, *(f"  {one}" for one in CODE))
+    yield from (*known["code"], *(f"  {one}" for one in known["code"]))
     draw = random.Random(20)  # noqa: S311 - texts, no secrets
-    parts = (*PRINTABLE, *WORDS, *SCRIPTS, *PICTURES, *MARKS, *BETWEEN)
+    parts = (*PRINTABLE, *written, *BETWEEN)
     for _ in range(MIXED):
         between = draw.choice(("", " ", " ", "\n"))
         yield between.join(draw.choice(parts) for _ in range(draw.randint(2, 9)))

@@ -35,7 +35,7 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
 
 
 def run(context: StageContext) -> None:
-    """Write `model/` and `merge.json`. StageError X606, X607, X621 to X624, X673, X674."""
+    """Write `model/` and `merge.json`. StageError X606, X607, X622 to X624, X673, X674."""
     from engine.runtime.models.base_model import write_tokenizer
     from engine.runtime.models.merge import copy_model, merge_adapter
     from engine.runtime.models.merge_audit import check_copy, check_merge

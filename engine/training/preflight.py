@@ -158,7 +158,7 @@ def _check_converter(context: StageContext, base: Path, rows: str) -> list[str]:
     StageError X772: the GGUF converter does not know the tokenizer.
     """
     # No plan reads a vocabulary.
-    from engine.inference.template_check import WORDS, corpus
+    from engine.inference.template_check import corpus, known_texts
     from engine.parity.files import TOOLS
     from engine.process.start import working_folder
     from engine.runtime.gguf.convert import write_vocabulary  # brings torch
@@ -170,7 +170,7 @@ def _check_converter(context: StageContext, base: Path, rows: str) -> list[str]:
     def check() -> Iterator[Problem]:
         chat = kept_chat(base, asks=has_turns)
         # White space around a text shows a mark that swallows it.
-        words = WORDS if has_turns else ()
+        words = known_texts()["words"] if has_turns else ()
         asked = [chat.prompt([{"role": "user", "content": f" {one} "}]) for one in words]
         texts = [*corpus(), *asked]
         with working_folder() as folder:

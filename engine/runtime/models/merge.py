@@ -44,20 +44,6 @@ def scale_of(config: Mapping[str, Any], module: str, rank: int) -> float:
 PREFIX = "base_model.model."
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 COPIED = frozenset({".json", ".jinja", ".model", ".txt"})
-PLAIN: dict[str, set[object]] = {
-    "peft_type": {"LORA"},
-    "bias": {None, "none"},
-    "use_dora": {None, False, True},
-    "use_qalora": {None, False},
-    "lora_bias": {None, False},
-    "fan_in_fan_out": {None, False},
-    "init_lora_weights": {None, True, False, "gaussian"},
-}
-"""Settings of adapter_config.json this merge understands; any other value is refused."""
-EMPTY = (
-    "modules_to_save", "layer_replication", "target_parameters", "trainable_token_indices", "megatron_config",
-    "corda_config", "eva_config",
-)  # fmt: skip
 CHOOSING = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")
 MAGNITUDE = ".lora_magnitude_vector"
 LENGTH_ROUNDING = 2.0**-18
@@ -96,9 +82,8 @@ class _Pair(Value):
 def merge_adapter(base: Path, adapter: Path, out: Path, *, progress: Progress) -> MergeFacts:
     """Write the merged model into the folder `out`, complete.
 
-    StageError X621 (an adapter this merge does not understand), X622 (a tensor of the adapter that
-    fits none of the base's), X623 (tied embeddings), X624 (a change lost in rounding, not finite, or
-    left out).
+    StageError X622 (a tensor of the adapter that fits none of the base's), X623 (tied embeddings), X624 (a change lost
+    in rounding, not finite, or left out).
     """
     pairs = _read_pairs(adapter)
     files = weight_files(base)
@@ -168,12 +153,6 @@ def copy_beside(model: Path, out: Path) -> None:
 
 def _read_pairs(adapter: Path) -> dict[str, _Pair]:
     config = read_json(adapter / "adapter_config.json")
-    odd = [key for key, allowed in PLAIN.items() if config.get(key) not in allowed]
-    odd += [key for key in EMPTY if config.get(key)]
-    if odd:
-        what = f"the adapter uses `{odd[0]}: {config.get(odd[0])}`, which the merge does not know"
-        hint = "train a plain LoRA adapter"
-        raise StageError.one("X621", what, hint=hint)
     tensors = load_file(adapter / "adapter_model.safetensors")
     pairs = {}
     for key in sorted(key for key in tensors if key.endswith(".lora_A.weight")):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -27,7 +26,13 @@ import torch
 from engine.errors import StageError
 from engine.progress import Progress
 from engine.runtime.models.load import Lanes, LoadedModel, not_a_number, wants_single_rows
-from engine.runtime.scoring.label_search import AnswerTree, LabelChoice, Search, make_tree
+from engine.runtime.scoring.label_search import (
+    AnswerTree,
+    LabelChoice,
+    Search,
+    common_prefix,
+    make_tree,
+)
 from engine.runtime.scoring.likelihood import refuse_other_scores, sampled_rows
 from engine.runtime.scoring.packed_cache import (
     PackedCache,
@@ -48,37 +53,6 @@ AT_ONCE = 16
 """Rows of logits that are summed at a time: few enough to stay in the processor's cache."""
 Done = Callable[[int, Search], None]
 """`done(row, search)`, once each."""
-
-
-class PromptTokens(Value):
-    """Token ids of all rows; what they share at the start is kept once."""
-
-    prefix: list[int]
-    own: list[array[int]]
-    """What follows it, of each row: one token at least."""
-
-    @classmethod
-    def of(cls, loaded: LoadedModel, prompts: Sequence[str], forced: Sequence[int]) -> PromptTokens:
-        """Read every prompt; `forced` stands behind each."""
-        first = [*loaded.chat.token_ids(prompts[0]), *forced]
-        tails: list[tuple[int, array[int]]] = []
-        prefix = len(first) - 1
-        for prompt in prompts:
-            tokens = [*loaded.chat.token_ids(prompt), *forced]
-            limit = min(len(first), len(tokens) - 1)
-            shared = next((at for at in range(limit) if first[at] != tokens[at]), limit)
-            prefix = min(prefix, shared)
-            # Four bytes a token: a list of Python's integers would take at least twice that for each.
-            tails.append((shared, array("i", tokens[shared:])))
-        own = [array("i", first[prefix:shared]) + rest for shared, rest in tails]
-        return cls(prefix=first[:prefix], own=own)
-
-    def whole(self, row: int) -> list[int]:
-        return [*self.prefix, *self.own[row]]
-
-    @property
-    def longest(self) -> int:
-        return len(self.prefix) + max(map(len, self.own))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,17 +79,17 @@ class _Feed(Value):
 class PackedSearch:
     """All rows, many of them in flight at a time."""
 
-    def __init__(self, loaded: LoadedModel, rows: PromptTokens, tree: AnswerTree) -> None:
+    def __init__(self, loaded: LoadedModel, rows: Sequence[list[int]], tree: AnswerTree) -> None:
         self._loaded, self._rows, self._tree = loaded, rows, tree
-        kind = loaded.device.type
-        self._order = deque(sorted(range(len(rows.own)), key=lambda row: -len(rows.own[row])))
+        kind, self._prefix = loaded.device.type, common_prefix(rows)
+        self._order = deque(sorted(range(len(rows)), key=lambda row: -len(rows[row])))
         self._deeper = [any(to >= 0 for to in branch.following) for branch in tree.branches]
         self._branch_slots = sum(
             len(branch.tokens)
             for branch, deeper in zip(tree.branches, self._deeper, strict=True)
             if deeper
         )
-        longest = len(rows.own[self._order[0]])
+        longest = len(rows[self._order[0]]) - self._prefix
         self._tokens = max(PASS_TOKENS[kind], longest, *(len(b.tokens) for b in tree.branches))
         self._scored = max(
             LOGIT_BYTES[kind] // (4 * loaded.vocabulary), *(len(b.tokens) for b in tree.branches)
@@ -123,9 +97,9 @@ class PackedSearch:
         self._lanes = Lanes(loaded.device)
         self._cache = PackedCache(
             loaded,
-            rows.whole(self._order[0]),
-            prefix=len(rows.prefix),
-            needs=[*map(self._needs, range(len(rows.own)))],
+            rows[self._order[0]],
+            prefix=self._prefix,
+            needs=[*map(self._needs, range(len(rows)))],
             most=STORE_BYTES[kind],
             # Branches without any behind them are not in `_needs`: they hold slots for one pass only.
             beside=self._lanes.count * self._tokens,
@@ -167,7 +141,7 @@ class PackedSearch:
     ) -> Iterator[tuple[torch.Tensor, list[int]]]:
         place = len(feeds[0].scored_tokens)
         for one in feeds[1:]:
-            yield logits[place], self._rows.whole(one.entry.row)
+            yield logits[place], self._rows[one.entry.row]
             place += len(one.scored_tokens)
 
     def _next_feeds(self, active: list[_SearchInFlight], make: Callable[[], Search]) -> list[_Feed]:
@@ -185,7 +159,7 @@ class PackedSearch:
         used = sum(self._needs(entry.row) for entry in active)
         while self._order:
             row = self._order[0]
-            count = len(self._rows.own[row])
+            count = len(self._rows[row]) - self._prefix
             full = tokens + count > self._tokens or scored + 1 > self._scored
             if (feeds and full) or (active and used + self._needs(row) > self._room):
                 break
@@ -196,18 +170,18 @@ class PackedSearch:
         return feeds
 
     def _needs(self, row: int) -> int:
-        return len(self._rows.own[row]) + self._branch_slots
+        return len(self._rows[row]) - self._prefix + self._branch_slots
 
     def _feed(self, entry: _SearchInFlight, number: int) -> _Feed:
         """Return what is fed of a branch; of the first one, the row itself."""
-        branch, own = self._tree.branches[number], self._rows.own[entry.row]
-        tokens: Sequence[int] = branch.tokens if number else own
+        branch, whole = self._tree.branches[number], self._rows[entry.row]
+        tokens: Sequence[int] = branch.tokens if number else whole[self._prefix :]
         slots = [self._free.pop() for _ in tokens]
         *before, _ = self._tree.path(number)
         scored = branch.scored
         piece = Piece(
             tokens=tokens,
-            position=len(self._rows.prefix) + (len(own) + branch.depth if number else 0),
+            position=len(whole) + branch.depth if number else self._prefix,
             slots=slots,
             seen=[slot for at in before for slot in entry.slots[at]],
             scored=len(scored),
@@ -310,15 +284,15 @@ def search_rows(
         return
     if not prompts:
         return
-    rows = PromptTokens.of(loaded, prompts, tree.forced)
-    if not wants_single_rows(loaded.model.config, rows.longest + tree.depth):
+    rows = [[*ids, *tree.forced] for ids in loaded.chat.all_token_ids(prompts)]
+    if not wants_single_rows(loaded.model.config, max(map(len, rows)) + tree.depth):
         # raised by the first pass, before any row is done, so `done` is called for each row once
         with suppress(UnsupportedModelError):
             PackedSearch(loaded, rows, tree).run(make, done)
             return
-    for row in range(len(prompts)):
+    for row, tokens in enumerate(rows):
         search = make()
-        state, logits = feed(loaded, None, rows.whole(row))
+        state, logits = feed(loaded, None, tokens)
         take(search, 0, *read_logits(logits, tree.branches[0].scored))
         while wanted := search.wanted():
             for number in wanted:

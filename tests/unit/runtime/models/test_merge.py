@@ -116,28 +116,6 @@ def test_a_merge_that_is_broken_off_leaves_no_part_of_a_weight_file(
     assert not list(tmp_path.glob("*safetensors*"))
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"use_qalora": True},
-        {"modules_to_save": ["lm_head"]},
-        {"peft_type": "IA3"},
-        {"bias": "all"},
-        {"layer_replication": [[0, 2], [1, 2]]},
-        {"fan_in_fan_out": True},
-    ],
-)
-def test_another_kind_of_adapter_is_refused(
-    pico_folder: Path, copied: Path, tmp_path: Path, progress: Any, change: dict[str, Any]
-) -> None:
-    _edit_config(copied, **change)
-
-    with pytest.raises(StageError) as caught:
-        merge_adapter(pico_folder, copied, tmp_path / "out", progress=progress)
-
-    assert _code(caught) == "X621"
-
-
 def _rename(tensors: dict[str, torch.Tensor]) -> None:
     for name in list(tensors):
         tensors[name.replace("layers.1", "layers.7")] = tensors.pop(name)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.runtime.models.load import Lanes, LoadedModel
-from engine.runtime.scoring.label_scoring import PackedSearch, PromptTokens
+from engine.runtime.scoring.label_scoring import PackedSearch
 from engine.runtime.scoring.label_search import Search, make_tree
 
 CPU = torch.device("cpu")
@@ -31,7 +31,8 @@ def _scores(pico: LoadedModel, threads: int, rounds: list[int]) -> list[dict[int
     tree = make_tree(answers)
     found: dict[int, dict[int, float]] = {}
     with torch.inference_mode():
-        packed = PackedSearch(pico, PromptTokens.of(pico, prompts, tree.forced), tree)
+        rows = [[*pico.chat.token_ids(prompt), *tree.forced] for prompt in prompts]
+        packed = PackedSearch(pico, rows, tree)
         packed._tokens = 64
         run = packed._lanes.run
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.data.splitting.column import PLACES
-from engine.drafting.label_columns import Names, class_names, coded
+from engine.drafting.label_columns import Names, coded
 from engine.drafting.roles import are_classes
 from engine.drafting.table_text import Found, Rows, filled, rows_below_header
 from engine.errors import DataError, needs_extra
@@ -165,3 +165,14 @@ def _names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]
     except (ValueError, KeyError, TypeError, AttributeError):
         return {}
     return {column: dict(enumerate(names)) for column, names in found.items() if names}
+
+
+def class_names(feature: object) -> list[str]:
+    """Return what a feature of `datasets` calls its numbers; nothing where it is none of labels."""
+    if isinstance(feature, list) and feature:
+        return class_names(feature[0])
+    if not isinstance(feature, Mapping):
+        return []
+    if feature.get("_type") == "ClassLabel":
+        return [str(name) for name in feature.get("names") or []]
+    return class_names(feature.get("feature"))

@@ -14,8 +14,7 @@ from engine.data.examples.turns import Turn, read_tools
 from engine.data.reading.row import Row
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
 from engine.drafting.inputs import GivenFile, Inputs, settled
-from engine.drafting.label_columns import may_say_split, splits
-from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
+from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of, may_say_split, splits
 from engine.drafting.profile import Profile, is_called, profile_of
 from engine.drafting.reading import Reading, local, readings_of
 from engine.drafting.reshape import reshaped

@@ -11,8 +11,8 @@ from typing import Final
 from engine.drafting.binary_files import COLUMNAR, WORKBOOKS
 from engine.drafting.encodings import text_of
 from engine.drafting.label_columns import Names, names_in
-from engine.drafting.layout_table import PATTERNS
-from engine.drafting.reading import Reading, local, split_in, split_named
+from engine.drafting.layout_table import PATTERNS, split_in, split_named
+from engine.drafting.reading import Reading, local
 from engine.errors import DataError
 from engine.recipe.model import ColumnFile
 from engine.recipe.text.paths import SUFFIXES, suffix_of, unpacked_name

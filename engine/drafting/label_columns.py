@@ -1,4 +1,4 @@
-"""Labels in several columns, as numbers with and without names, in lists that were written as text; splits."""
+"""Labels in several columns, as numbers whose names are elsewhere, and in lists that were written as text."""
 
 import ast
 import re
@@ -9,27 +9,30 @@ from typing import Any, Final
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
-from engine.data.splitting.column import PLACES
 from engine.drafting.layout_table import (
+    FLAGS,
     NEARLY,
     PATTERNS,
-    SPLIT,
-    TABLE,
+    SET,
     WORDS,
     Columns,
     Recognised,
     Row,
     Rows,
     columns_of,
+    lower,
     objects,
     texts,
     without,
 )
 from engine.drafting.profile import LONGEST_LABEL, is_called
-from engine.errors import DataError, RecipeError
+from engine.errors import DataError
 from engine.files.reading import parse_json
 
 Names = Mapping[int, str]
+Made = Iterator[dict[str, Any]]
+Found = Columns | None
+"""What a test of all rows found: further columns and words of a layout."""
 
 
 def names_in(path: Path) -> Names | None:
@@ -38,24 +41,26 @@ def names_in(path: Path) -> Names | None:
         return None
     try:
         text = "".join(chunks(path, "utf-8", Trouble(path.name)))
-        found = _of_json(parse_json(text)) if path.suffix.lower() == ".json" else _of_lines(text)
+        value: Any = parse_json(text) if path.suffix.lower() == ".json" else _names_in_lines(text)
     except (DataError, ValueError):
         return None
-    is_usable = 2 <= len(found) <= 1000 and len(set(found.values())) == len(found)
-    return found if is_usable and max(map(len, found.values())) <= 80 else None
-
-
-def _of_json(value: Any) -> dict[int, str]:
     if texts(value):
-        return dict(enumerate(value))
-    if not isinstance(value, dict):
-        return {}
-    if all(type(one) is int for one in value.values()):
-        return {code: name for name, code in value.items()}
-    return {int(code): name for code, name in value.items()} if texts([*value.values()]) else {}
+        value = dict(enumerate(value))
+    elif isinstance(value, dict) and all(type(code) is int for code in value.values()):
+        value = {code: name for name, code in value.items()}
+    if not isinstance(value, dict) or not texts(names := [*value.values()]):
+        return None
+    is_usable = 2 <= len(names) <= 1000 and len(set(names)) == len(names)
+    if (
+        not is_usable
+        or not all(str(code).isdecimal() for code in value)
+        or max(map(len, names)) > 80
+    ):
+        return None
+    return {int(code): name for code, name in value.items()}
 
 
-def _of_lines(text: str) -> dict[int, str]:
+def _names_in_lines(text: str) -> object:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     coded = [re.fullmatch(r"(\d+)[\s,;:]+(.+)|(.+?)[\s,;:]+(\d+)", line) for line in lines]
     # The first line may name the two columns.
@@ -65,7 +70,7 @@ def _of_lines(text: str) -> dict[int, str]:
         return {int(one[1] or one[4]): (one[2] or one[3]).strip("\"' ") for one in found}
     # A table of several columns says more than names.
     is_table = len(lines) > 2 and all(re.search(r"[,;\t]", line) for line in lines)
-    return {} if is_table else dict(enumerate(lines))
+    return None if is_table else lines
 
 
 def named_labels(rows: Rows, names: Names) -> Recognised:
@@ -118,68 +123,6 @@ def _named(value: object, names: Names) -> object:
     return names.get(int(str(value)), value) if PATTERNS["code"].fullmatch(str(value)) else value
 
 
-def class_names(feature: object) -> list[str]:
-    """Return what a feature of `datasets` calls its numbers; nothing where it is none of labels."""
-    if isinstance(feature, list) and feature:
-        return class_names(feature[0])
-    if not isinstance(feature, Mapping):
-        return []
-    if feature.get("_type") == "ClassLabel":
-        return [str(name) for name in feature.get("names") or []]
-    return class_names(feature.get("feature"))
-
-
-Made = Iterator[dict[str, Any]]
-FLAGS: Final = frozenset(WORDS["flags"])
-SET: Final = frozenset(WORDS["set"])
-MORE: Final = {"start", "end", "offset", "text", "value", "content"}
-"""Keys of objects that are more than a name, such as a marked part of a text or a turn."""
-
-
-def may_say_split(name: str) -> bool:
-    return bool(PATTERNS["flag of a split"].match(name) or PATTERNS["column of splits"].match(name))
-
-
-def _lower(value: object) -> str:
-    return str(value).strip().lower()
-
-
-def splits(rows: Rows) -> Recognised:
-    """A column that says the split in words of its own (`eval`, `tst`), or by yes and no (`is_test`)."""
-    for name in filter(may_say_split, columns_of(rows)):
-        words = {_lower(row.get(name)) for row in rows}
-        if flag := PATTERNS["flag of a split"].match(name):
-            new, why = SPLIT, f"`{name}` says which rows judge"
-            is_train = flag[1].lower().startswith("train")
-            plain = {word: "train" if (word in SET) == is_train else "test" for word in words}
-            is_known = words <= FLAGS and len(set(plain.values())) == 2
-        else:
-            new, why = name, f"`{name}` says the split in other words"
-            plain = _plain_splits(words)
-            is_known = any(word != one for word, one in plain.items())
-        if is_known:
-
-            def turn(row: Row, name: str = name, new: str = new, plain: Row = plain) -> Made:
-                # A column that keeps its name keeps its place.
-                rest = row if new == name else without(row, name)
-                yield {**rest, new: plain[_lower(row.get(name))]}
-
-            return turn, why
-    return None
-
-
-def _plain_splits(words: Iterable[str]) -> dict[str, str]:
-    """Return the split that each word says, as recipes know it; none where a word says another thing."""
-    plain = {word: TABLE["splits"].get(word, word) for word in words}
-    places = {word: PLACES[one].split for word, one in plain.items() if one in PLACES}
-    found = set(places.values())
-    if len(places) < len(plain) or "train" not in found or len(found) < 2:
-        return {}
-    # The only split to judge by judges.
-    judges = {word: "train" if one == "train" else "test" for word, one in places.items()}
-    return plain if "holdout" in found else judges
-
-
 def plain_name(name: str) -> str:
     plain = " ".join(re.sub(r"[{}]", "", name).split())
     # A dot divides a path, and no part of it is empty.
@@ -187,28 +130,30 @@ def plain_name(name: str) -> str:
     return plain or name
 
 
-def odd_names(rows: Rows) -> Recognised:
-    """Names of columns that no template can name: with blanks at their ends, line breaks or braces."""
-    renamed = {name: plain_name(name) for name in columns_of(rows)}
-    odd = [name for name, plain in renamed.items() if name != plain]
-    if not odd or len(set(renamed.values())) < len(renamed):
-        return None
-    why = f"`{' '.join(odd[0].split())}` is renamed: blanks, line breaks, braces or a dot at its end"  # fmt: skip
-    return lambda row: [{plain_name(name): value for name, value in row.items()}], why
+def odd_names(rows: Rows, _: Columns) -> Found:
+    """Find names of columns that no template can name: with blanks at their ends, line breaks or braces."""
+    names = columns_of(rows)
+    odd = [name for name in names if name != plain_name(name)]
+    is_clear = len(set(map(plain_name, names))) == len(names)
+    return {"odd": " ".join(odd[0].split())} if odd and is_clear else None
 
 
-def lists_as_text(rows: Rows) -> Recognised:
-    """Lists that are text in a table: `["a", "b"]` of JSON, or `['a', 'b']` as Python and numpy print it."""
+def renamed(row: Row, _: Columns) -> Made:
+    yield {plain_name(name): value for name, value in row.items()}
+
+
+def lists_as_text(rows: Rows, _: Columns) -> Found:
+    """Find lists that are text in a table: `["a", "b"]` of JSON, or `['a', 'b']` as Python and numpy print it."""
     columns = []
     for name in columns_of(rows):
         found = [_list_in(row[name]) for row in rows if row.get(name) not in (None, "")]
         columns += [name] if found and len(found) - found.count(None) >= NEARLY * len(found) else []
+    return {"first": columns[0], "columns": columns} if columns else None
 
-    def turn(row: Row) -> Made:
-        lists = {name: _list_in(row[name]) for name in columns if isinstance(row.get(name), str)}
-        yield {**row, **{name: value or [] for name, value in lists.items()}}
 
-    return (turn, f"`{columns[0]}` holds lists that were written as text") if columns else None
+def read_lists(row: Row, at: Columns) -> Made:
+    lists = {name: _list_in(row[name]) for name in at["columns"] if isinstance(row.get(name), str)}
+    yield {**row, **{name: value or [] for name, value in lists.items()}}
 
 
 def _list_in(text: object) -> list[Any] | None:
@@ -225,32 +170,34 @@ def _list_in(text: object) -> list[Any] | None:
     return re.findall(r"'([^']*)'", text) if re.fullmatch(r"\[\s*('[^']*'\s*)+\]", text) else None
 
 
-def numbered(rows: Rows) -> Recognised:
-    """Columns of one name with numbers that hold the labels of a row, the last ones seldom filled."""
+def numbered(rows: Rows, _: Columns) -> Found:
+    """Find columns of one name with numbers that hold the labels of a row, the last ones seldom filled."""
     stems: dict[str, list[str]] = {}
     for name in columns_of(rows):
-        stem = re.sub(r"[ _-]?\d+$", "", name)
-        # Of two compared answers the scores are no labels.
-        if is_called(stem, "label") and not PATTERNS["score of a side"].match(name):
-            stems.setdefault(stem, []).append(name)
+        stems.setdefault(re.sub(r"[ _-]?\d+$", "", name), []).append(name)
     for stem, columns in stems.items():
-        values = [[str(row.get(name) or "").strip() for name in columns] for row in rows]
-        empty = sum(not some[-1] for some in values)
+        values = [_filled(row, columns) for row in rows]
+        empty = sum(not _filled(row, columns[-1:]) for row in rows)
         # Several people's labels of one row are there in every row.
         is_seldom = len(columns) > 1 and 0.05 * len(rows) < empty < len(rows)
-        if is_seldom and all(len(one) <= LONGEST_LABEL for some in values for one in some):
-
-            def turn(row: Row, stem: str = stem, columns: Sequence[str] = columns) -> Made:
-                found = (str(row.get(name) or "").strip() for name in columns)
-                yield {**without(row, *columns), stem: list(dict.fromkeys(filter(None, found)))}
-
-            return turn, f"`{columns[0]}` to `{columns[-1]}` hold the labels of a row"
+        is_short = all(len(one) <= LONGEST_LABEL for some in values for one in some)
+        if is_called(stem, "label") and is_seldom and is_short:
+            return {"stem": stem, "columns": columns, "first": columns[0], "last": columns[-1]}
     return None
 
 
-def flags(rows: Rows) -> Recognised:
+def _filled(row: Row, columns: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(str(row[n]).strip() for n in columns if row.get(n) not in (None, "")))
+
+
+def together(row: Row, at: Columns) -> Made:
+    yield {**without(row, *at["columns"]), at["stem"]: _filled(row, at["columns"])}
+
+
+def flags(rows: Rows, _: Columns) -> Found:
+    """Find columns of 0 and 1 that are labels each."""
     words = {
-        name: {_lower(row.get(name)) for row in rows if row.get(name) is not None}
+        name: {lower(row.get(name)) for row in rows if row.get(name) is not None}
         for name in columns_of(rows)
     }
     columns = [
@@ -268,24 +215,24 @@ def flags(rows: Rows) -> Recognised:
     used = sum(bool(words[name] & SET) for name in columns)
     if not fewest <= len(columns) <= 100 or used < 2 or has_classes:
         return None
-    return (
-        lambda row: [{**without(row, *columns), "labels": _set_in(row, columns)}],
-        f"{len(columns)} columns of 0 and 1 are labels, from `{columns[0]}` on",
-    )
+    return {"columns": columns, "count": len(columns), "first": columns[0]}
+
+
+def flags_together(row: Row, at: Columns) -> Made:
+    yield {**without(row, *at["columns"]), "labels": _set_in(row, at["columns"])}
 
 
 def _set_in(row: Row, names: Iterable[str]) -> list[str]:
-    return [name for name in names if _lower(row.get(name)) in SET]
+    return [name for name in names if lower(row.get(name)) in SET]
 
 
-def has_flags(rows: Rows, at: Columns) -> Columns | None:
+def has_flags(rows: Rows, at: Columns) -> Found:
     """Recognise objects of the same flags; `is_one` where each sets one of them."""
     values = [row[at["name"]] for row in rows]
-    words = {_lower(flag) for value in values for flag in value.values()}
-    if len(values[0]) < 2 or not words <= FLAGS or any(v.keys() != values[0].keys() for v in values):  # fmt: skip
-        return None
+    words = {lower(flag) for value in values for flag in value.values()}
+    are_alike = len(values[0]) > 1 and all(value.keys() == values[0].keys() for value in values)
     found = [_set_in(value, value) for value in values]
-    is_usable = len({one for some in found for one in some}) > 1
+    is_usable = are_alike and words <= FLAGS and len({one for some in found for one in some}) > 1
     return {"is_one": all(len(some) == 1 for some in found)} if is_usable else None
 
 
@@ -295,40 +242,20 @@ def set_flags(row: Row, at: Columns) -> Made:
         yield {**row, at["name"]: found[0] if at["is_one"] else found}
 
 
-def _are_named(values: Sequence[Any]) -> bool:
-    items = [item for some in values for item in some] if all(map(objects, values)) else []
-    names = [
-        item["name"]
-        for item in items
-        if isinstance(item.get("name"), str) and not item.keys() & MORE
-        and not any(isinstance(one, Mapping | list) for one in item.values())
-    ]  # fmt: skip
-    return 0 < 2 * len(set(names)) <= len(names) == len(items)
-
-
 def names_of_objects(row: Row, at: Columns) -> Made:
     yield {**row, at["name"]: [one["name"] for one in row[at["name"]]]}
 
 
-def refuse_choices(rows: Rows) -> None:
-    """Refuse questions with choices, one of which is right. RecipeError R030."""
-    names = {name.lower(): name for name in columns_of(rows)}
-    listed = [names[name] for name in WORDS["lists of choices"] if name in names]
-    has_list = any(isinstance(row[name], list | Mapping) for row in rows for name in listed)
-    found = map(PATTERNS["choice"].match, names)
-    letters = "".join(sorted(one[1].lower() for one in found if one))
-    has_series = len(letters) > 2 and any(
-        series.startswith(letters) for series in ("abcdef", "0123456", "123456")
-    )
-    is_asked = all(not names.keys().isdisjoint(WORDS[what]) for what in ("question", "right"))
-    has_choices = has_list or has_series or "choices" in rows[0].get("question", ())
-    if (is_asked and has_choices) or ("gold" in names and has_list):
-        raise RecipeError.one(
-            "R030",
-            "its rows are questions with choices: probes, which measure a model and train none",
-            hint="join each question and its choices in one column, or name the file under"
-            " acceptance.forgetting.probes of a recipe",
-        )
+def _are_named(values: Sequence[Any]) -> bool:
+    """Whether values are lists of objects whose names come again, and which say little more."""
+    items = [item for some in values for item in some] if all(map(objects, values)) else []
+    names = [
+        item["name"]
+        for item in items
+        if isinstance(item.get("name"), str) and item.keys().isdisjoint(WORDS["more than a name"])
+        and not any(isinstance(one, Mapping | list) for one in item.values())
+    ]  # fmt: skip
+    return 0 < 2 * len(set(names)) <= len(names) == len(items)
 
 
 TESTS: Final = {"named objects": _are_named}

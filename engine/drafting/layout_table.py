@@ -1,9 +1,10 @@
-"""The tables of layouts and patterns, and what modules that know a layout share."""
+"""The tables of layouts and patterns, splits by their names, and what modules that know a layout share."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from engine.data.splitting.column import PLACES
 from engine.files.reading import parse_json
 from engine.recipe.text.words import IN_WORD
 from engine.recipe.validation.schema import schema_text
@@ -15,10 +16,12 @@ Columns = Mapping[str, Any]
 Turned = Callable[[Row], Iterable[dict[str, Any]]]
 Recognised = tuple[Turned, str] | None
 TABLE: Final[Mapping[str, Any]] = parse_json(schema_text("layouts.json"))
-"""{words, templates, splits, separators, rows: [{why, needs: {role: {names, like, first, test, optional, sparse}},
-unless, fits, make}]}: `why` names the column of a role in braces, `fits` tests the columns together, and `make` turns
-a row. `{layout}` is a function that looks at all columns. Of separators of label and text, the least usual is first."""
+"""Lists of words, and `rows`: layouts in their order. `needs` are roles and the columns that may have them (`names`,
+`like`, `test`, `optional`), `fits` tests the columns together and may find more, `make` turns a row, and `why` names in
+braces what was found; `refuse` and `hint` stand in the place of `make` where no recipe can be made."""
 WORDS: Final[Mapping[str, Any]] = TABLE["words"]
+FLAGS: Final = frozenset(WORDS["flags"])
+SET: Final = frozenset(WORDS["set"])
 PATTERNS: Final[Mapping[str, re.Pattern[str]]] = {
     name: re.compile(pattern.replace("<WORD>", IN_WORD))
     for name, (pattern, _) in parse_json(schema_text("draft-patterns.json")).items()
@@ -36,6 +39,10 @@ ODD: Final = (KeyError, TypeError, AttributeError, ValueError, IndexError)
 def columns_of(rows: Rows) -> list[str]:
     """Return the names of the columns, in the order in which rows have them."""
     return list(dict.fromkeys(str(name) for row in rows[:50] for name in row))
+
+
+def lower(value: object) -> str:
+    return str(value).strip().lower()
 
 
 def objects(value: object) -> bool:
@@ -58,3 +65,55 @@ def turned(turn: Turned, row: Row) -> list[dict[str, Any]] | None:
         return [{**kept, **new} for new in turn(row)]
     except ODD:
         return None
+
+
+def split_in(name: str) -> str:
+    """Return the split that the last word of a name says which says one; empty where none does."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next(filter(None, map(split_named, reversed(words))), "")
+
+
+def split_named(word: str) -> str:
+    place = TABLE["splits"].get(word, word)
+    return PLACES[place].split if place in PLACES else ""
+
+
+def may_say_split(name: str) -> bool:
+    return bool(PATTERNS["flag of a split"].match(name) or PATTERNS["column of splits"].match(name))
+
+
+def splits(rows: Rows) -> Recognised:
+    """Recognise a column that says the split in words of its own (`eval`, `tst`), or by yes and no (`is_test`)."""
+    for name in filter(may_say_split, columns_of(rows)):
+        words = {lower(row.get(name)) for row in rows}
+        if flag := PATTERNS["flag of a split"].match(name):
+            new, why = SPLIT, f"`{name}` says which rows judge"
+            is_train = flag[1].lower().startswith("train")
+            plain = {word: "train" if (word in SET) == is_train else "test" for word in words}
+            is_needed = words <= FLAGS
+        else:
+            new, why = name, f"`{name}` says the split in other words"
+            known = TABLE["splits"] | TABLE["splits of columns"]
+            plain = {word: known.get(word, word) for word in words}
+            is_needed = any(word != one for word, one in plain.items())
+        places = {PLACES[one].split for one in plain.values() if one in PLACES}
+        if not is_needed or "train" not in places or len(places) < 2:
+            continue
+        if not plain.keys() <= {word for word, one in plain.items() if one in PLACES}:
+            continue
+        if "holdout" not in places:
+            # The only split to judge by judges.
+            plain = {
+                word: "train" if PLACES[one].split == "train" else "test"
+                for word, one in plain.items()
+            }
+
+        def turn(
+            row: Row, name: str = name, new: str = new, plain: Row = plain
+        ) -> list[dict[str, Any]]:
+            # A column that keeps its name keeps its place.
+            rest = row if new == name else without(row, name)
+            return [{**rest, new: plain[lower(row.get(name))]}]
+
+        return turn, why
+    return None

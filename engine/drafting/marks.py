@@ -71,29 +71,25 @@ def spans_of(value: object, size: int) -> Spans | None:
 
 
 def _span(item: object) -> dict[str, Any] | None:
-    start: int | None
-    end: int | None
+    pair: Any = None
     if isinstance(item, list | tuple):
-        numbers = [one for one in item if type(one) is int]
+        pair = [one for one in item if type(one) is int]
         # With the text of the part beside its name, the name is the last.
         name = next((one for one in reversed(item) if isinstance(one, str)), "")
-        start, end = numbers if len(numbers) == 2 else (None, None)
     elif isinstance(item, Mapping):
-        # Label Studio and SageMaker keep the place below a key of its own.
+        # SageMaker keeps the place below a key of its own.
         flat = {str(key).lower(): value for key, value in _flattened(item)}
-        pairs = (flat[key] for key in WORDS["pairs"] if isinstance(flat.get(key), list))
-        pair = next((one for one in pairs if [type(each) for each in one] == [int, int]), None)
-        start, end = pair or (
+        pair = next((flat[key] for key in WORDS["pairs"] if isinstance(flat.get(key), list)), None)
+        pair = pair or [
             next((flat[key] for key in WORDS[what] if type(flat.get(key)) is int), None)
             for what in ("starts", "ends")
-        )
-        named = map(flat.get, WORDS["names"])
-        alone = (one[0] if isinstance(one, list) and len(one) == 1 else one for one in named)
-        name = next((one for one in alone if isinstance(one, str) and one), "")
-    else:
+        ]
+        named = (flat.get(key) for key in WORDS["names"])
+        first = (one[0] if isinstance(one, list) and one else one for one in named)
+        name = next((one for one in first if isinstance(one, str) and one), "")
+    if not pair or [type(each) for each in pair] != [int, int] or not name:
         return None
-    is_whole = start is not None and end is not None and bool(name)
-    return {"start": start, "end": end, "label": name} if is_whole else None
+    return {"start": pair[0], "end": pair[1], "label": name}
 
 
 def _flattened(item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -104,21 +100,17 @@ def _flattened(item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     yield from item.items()
 
 
-def _divided(text: str) -> list[str]:
-    return text.replace(",", " ").split()
-
-
-def tags_as_text(row: Row, at: Columns) -> Made:
-    words, tags = row[at["words"]].split(), _divided(row[at["tags"]])
-    if len(words) == len(tags):
-        yield {**without(row, at["words"], at["tags"]), **text_of_words(words, tags)}
+def _tags_in(value: Any) -> Any:
+    return value.replace(",", " ").split() if isinstance(value, str) else value or []
 
 
 def words_and_tags(row: Row, at: Columns) -> Made:
-    words, tags = row.get(at["words"]) or [], row.get(at["tags"]) or []
+    given, tags = row.get(at["words"]) or [], _tags_in(row.get(at["tags"]))
+    words = given.split() if isinstance(given, str) else given
     if len(words) == len(tags):
-        rest = {key: value for key, value in row.items() if not isinstance(value, list)}
-        yield {**rest, **text_of_words(words, tags)}
+        rest = without(row, at["words"], at["tags"])
+        kept = {key: value for key, value in rest.items() if not isinstance(value, list)}
+        yield {**kept, **text_of_words(words, tags)}
 
 
 def has_other_names(rows: Rows, at: Columns) -> bool:
@@ -151,20 +143,21 @@ def label_studio(row: Row, _: Columns) -> Made:
     results = _objects(kept[0].get("result"))
     found: dict[str, Any] = {k: v for k, v in row["data"].items() if isinstance(v, str)}
     size = max(map(len, found.values()), default=0)
-    marks: list[dict[str, Any]] = []
+    marks = []
     for result in results:
         name, value = str(result.get("from_name") or "label"), result.get("value", {})
-        if labels := [str(one) for key in ("choices", "taxonomy") for one in value.get(key) or []]:
+        written, rated = value.get("text"), value.get("rating", value.get("number"))
+        if "start" in value:
+            marks.append(value)
+        elif labels := [
+            str(one) for key in ("choices", "taxonomy") for one in value.get(key) or []
+        ]:
             before = found.get(name)
             found[name] = [*(before if isinstance(before, list) else []), *labels]
-        written, rated = value.get("text"), value.get("rating", value.get("number"))
-        if result.get("type") == "textarea" and isinstance(written, list) and written:
+        elif isinstance(written, list) and written:
             found[name] = str(written[0])
         elif isinstance(rated, int | float):
             found[name] = str(rated)
-        if "start" in value:
-            label = (value.get("labels") or value.get("hypertextlabels") or [""])[0]
-            marks.append({"start": value["start"], "end": value.get("end"), "label": str(label)})
     spans = {"spans": spans_of(marks, size) or []} if marks or not results else {}
     yield {**found, **spans}
 
@@ -210,11 +203,14 @@ def _are_choices(values: Sequence[Any]) -> bool:
     return bool(around) and all(isinstance(one, str) for one in filled if one not in around)
 
 
+def _are_lists_of_tags(values: Sequence[Any]) -> bool:
+    tags = list(map(_tags_in, values))
+    return all(map(texts, tags)) and are_tags([tag for some in tags for tag in some])
+
+
 TESTS: Final = {
-    "tags as text": lambda values: are_tags([tag for value in values for tag in _divided(value)]),
-    "lists of tags": lambda values: (
-        all(map(texts, values)) and are_tags([tag for value in values for tag in value])
-    ),
+    "tags": _are_lists_of_tags,
+    "words": lambda values: all(isinstance(value, str) or texts(value) for value in values),
     "reviewed": lambda values: set(values) <= {"accept", "reject", "ignore"},
     # `tags` alone is a name of much else.
     "spaCy's": lambda values: all(

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import Row, RowLengths, Trouble
 from engine.data.reading.tables import DELIMITERS, old_line_ends
-from engine.data.splitting.column import PLACES
 from engine.drafting.binary_files import (
     COLUMNAR,
     LARGEST,
@@ -18,8 +17,8 @@ from engine.drafting.binary_files import (
     rows_of_workbook,
 )
 from engine.drafting.encodings import text_of
+from engine.drafting.layout_table import split_in
 from engine.drafting.lines import refuse_numbers, rows_of_intents, rows_of_lines
-from engine.drafting.profile import NAMES
 from engine.drafting.table_text import (
     LOOKED_AT,
     Found,
@@ -245,16 +244,6 @@ def _of_json(reading: Reading, text: str) -> tuple[Reading, ...]:
     if {"train", "holdout"} <= set(parts.values()):
         return tuple(of(name, part) for name, part in parts.items())
     return (of(max(arrays, key=lambda name: len(arrays[name]))),)
-
-
-def split_in(name: str) -> str:
-    """Return the split that the last word of a name says which says one; empty where none does."""
-    words = re.split(r"[^a-z]+", name.lower())
-    return next(filter(None, map(split_named, reversed(words))), "")
-
-
-def split_named(word: str) -> str:
-    return PLACES[word].split if word in PLACES else NAMES["places"].get(word, "")
 
 
 def _commonest_tag(head: str) -> str:

@@ -22,6 +22,8 @@ from engine.drafting.layout_table import (
     Row,
     Rows,
     columns_of,
+    lower,
+    splits,
     texts,
     turned,
 )
@@ -35,13 +37,12 @@ TESTS: Final[Mapping[str, Callable[[Sequence[Any]], bool]]] = {
     "texts": lambda values: all(isinstance(value, str) for value in values),
     "lists": lambda values: all(isinstance(value, list) for value in values),
     "objects": lambda values: all(isinstance(value, Mapping) for value in values),
+    "several": lambda values: all(isinstance(value, list | Mapping) for value in values),
     "lists of texts": lambda values: all(map(texts, values)),
     "some texts": lambda values: any(isinstance(value, str) for value in values),
     "some marked": lambda values: any(one and isinstance(one, list | Mapping) for one in values),
 }
 """Of the values of a column; the modules of layouts have more."""
-
-
 STEPS: Final[Mapping[str, Callable[..., Any]]] = {
     name: step
     for module in (label_columns, marks, talks)
@@ -54,7 +55,7 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
     """Return the rows in a form that a recipe can name, and what was done to them; nothing where nothing had to be.
 
     `names` are those of the numbers of labels, where a file beside the rows says them. RecipeError R030 for more
-    columns than are compared.
+    columns than are compared, and for rows of which no recipe can be made.
     """
     if (count := len(columns_of(rows))) > MOST_COLUMNS:
         raise RecipeError.one(
@@ -66,7 +67,7 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
     if together := _gathered(found):
         found, whys = together[0], [together[1]]
     # By all rows: the first ones may be of one split.
-    if step := label_columns.splits(found):
+    if step := splits(found):
         found = [new for row in found for new in turned(step[0], row) or ()]
         whys.append(step[1])
     # A layout may uncover another: a list in a text may hold the words of a tagged sentence.
@@ -96,27 +97,28 @@ def _recognised(sample: Rows, names: Names | None) -> Recognised:
 
 
 def _fitted(layout: Mapping[str, Any], rows: Rows) -> Recognised:
-    """Return what makes rows of a layout of the table plain, and why; None where the rows are of another one."""
-    if "layout" in layout:
-        found: Recognised = STEPS[layout["layout"]](rows)
-        return found
-    names = columns_of(rows)
-    columns = [_columns(need, rows, names) for need in layout["needs"].values()]
-    make = STEPS[layout["make"]]
-    most_odd = int(len(rows) - layout.get("share", NEARLY) * len(rows))
+    """Return what makes rows of a layout plain, and why; None where the rows are of another one.
+
+    RecipeError R030 where the layout is one of which no recipe can be made.
+    """
+    names, needs = columns_of(rows), layout.get("needs", {})
+    columns = [_columns(need, rows, names) for need in needs.values()]
     for chosen in islice(product(*columns), 2_000):
-        at: dict[str, Any] = dict(zip(layout["needs"], chosen, strict=True))
+        at: dict[str, Any] = dict(zip(needs, chosen, strict=True))
         filled = [name for name in chosen if name]
         others = {name.lower() for name in names if name not in filled}
         if len(set(filled)) < len(filled) or not others.isdisjoint(layout.get("unless", ())):
             continue
         more = STEPS[layout["fits"]](rows, at) if "fits" in layout else True
         at |= more if isinstance(more, Mapping) else {}
+        if more and "refuse" in layout:
+            raise RecipeError.one("R030", layout["refuse"].format(**at), hint=layout["hint"])
 
         def turn(row: Row, at: Columns = at) -> Iterable[dict[str, Any]]:
-            made: Iterable[dict[str, Any]] = make(row, at)
+            made: Iterable[dict[str, Any]] = STEPS[layout["make"]](row, at)
             return made
 
+        most_odd = int(len(rows) - layout.get("share", NEARLY) * len(rows))
         odd = (row for row in rows if not turned(turn, row))
         if more and len(list(islice(odd, most_odd + 1))) <= most_odd:
             return turn, layout["why"].format(**at)
@@ -124,19 +126,18 @@ def _fitted(layout: Mapping[str, Any], rows: Rows) -> Recognised:
 
 
 def _columns(need: Mapping[str, Any], rows: Rows, names: Sequence[str]) -> list[str]:
-    """Return the columns that may have a role; an empty name where it may have none."""
+    """Return the columns that may have a role, as the table orders them; an empty name where it may have none."""
     known = WORDS[need["names"]] if isinstance(need.get("names"), str) else need.get("names", ())
-    like = WORDS.get(need.get("like", ""), need.get("like", ""))
-    order = {name: at for at, name in enumerate([*known, *need.get("first", ())])}
     test = STEPS[need.get("test", "")]
     found = [
         name
-        for name in sorted(names, key=lambda one: order.get(one.lower(), len(order)))
+        for name in names
         if (not known or name.lower() in known)
-        and (not like or re.fullmatch(like, name))
-        and (need.get("sparse") or all(name in row for row in rows))
+        and re.fullmatch(need.get("like", ".*"), name, re.DOTALL)
         and test([row.get(name) for row in rows])
     ]
+    if known:
+        found.sort(key=lambda name: known.index(name.lower()))
     return found or ([""] if need.get("optional") else [])
 
 
@@ -164,10 +165,10 @@ def _gathered(rows: Rows) -> tuple[list[Row], str] | None:
         for what in ("speakers", "sayings")
     )
     groups = _groups(rows, talk) if talk and role and text else []
-    # Who speaks first asks, where two speak who are called otherwise.
-    speakers = [list(dict.fromkeys(str(t.get(role)).lower() for t in some)) for _, some in groups]
+    speakers = [list(dict.fromkeys(lower(turn.get(role)) for turn in some)) for _, some in groups]
     known = {name for some in speakers for name in some}
     is_named = known <= ROLES.keys() and {ROLES[one] for one in known} >= {"user", "assistant"}
+    # Who speaks first asks, where two speak who are called otherwise.
     is_alternate = known.isdisjoint(ROLES) and all(len(some) <= 2 for some in speakers)
     if len(groups) in (0, len(rows)) or not (is_named or is_alternate):
         return None
@@ -175,7 +176,7 @@ def _gathered(rows: Rows) -> tuple[list[Row], str] | None:
     for (split, group), (asks, *_) in zip(groups, speakers, strict=True):
         called = ROLES if is_named else {asks: "user"}
         messages = [
-            {"role": called.get(str(turn[role]).lower(), "assistant"), "content": turn[text]}
+            {"role": called.get(lower(turn[role]), "assistant"), "content": turn[text]}
             for turn in group
         ]
         while is_alternate and messages and messages[-1]["role"] == "user":

@@ -324,12 +324,3 @@ def columns_of_metadata(path: Path) -> None:
 
 def tags_of(n: int) -> list[str]:
     return [name for at, name in enumerate(("plot", "cast", "music")) if (n >> at) & 1] or ["other"]
-
-
-def _compared(n: int, answer: str) -> dict[str, str]:
-    good, bad = answer, f"I do not know number {n}."
-    return (
-        {"response_a": good, "response_b": bad, "winner": "model_a"}
-        if n % 2
-        else {"response_a": bad, "response_b": good, "winner": "model_b"}
-    )

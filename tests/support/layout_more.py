@@ -25,25 +25,6 @@ def western(path: Path) -> None:
     path.write_bytes(f"Anliegen;Abteilung\n{rows}".encode("cp1252"))
 
 
-def compared(path: Path, better: str = "better_response_id") -> None:
-    """Write two answers and the place of the better one."""
-    lines(path, [
-        {"prompt": q, f"response_{at % 2}": f"{a} Sure.", f"response_{1 - at % 2}": f"No: {a}", better: at % 2}
-        for at, (q, a) in enumerate(answered())
-    ])  # fmt: skip
-
-
-def scored(path: Path) -> None:
-    """Write two answers with a score each, to a question that is an object."""
-    lines(path, [
-        {
-            "question": {"id": str(at), "full_text": q}, "answer_0": a, "score_0": at % 2 or -1,
-            "answer_1": f"No: {a}", "score_1": -(at % 2 or -1),
-        }
-        for at, (q, a) in enumerate(answered())
-    ])  # fmt: skip
-
-
 def speakers(path: Path) -> None:
     """Write a turn a row, of two speakers that are numbers."""
     found = [("conv_id", "utterance_idx", "speaker_idx", "utterance")]
@@ -135,8 +116,6 @@ FILES: tuple[Written, ...] = (
         "divided",
     ),
     ("western.csv", western, "classification", {"data.sources.0.encoding": "cp1252"}, "divided"),
-    ("better.jsonl", compared, "preference", {}, "divided"),
-    ("scored.jsonl", scored, "preference", {}, "divided"),
     ("talks.csv", speakers, "chat", {}, "divided"),
     (
         "movies.csv",

@@ -155,5 +155,8 @@ REFUSED: tuple[tuple[str, Any, str], ...] = (
     ("trees.conllu", lambda p: text(p, "".join("# text = x\n" + "".join(f"{n}\t{w}\t{w}\tX\t_\t_\t0\troot\t_\t_\n" for n, w in enumerate(words, 1)) + "\n" for words, _ in tagged())), "is a treebank (CoNLL-U)"),
     ("exam.csv", lambda p: table(p, [("question", *LETTERS, "answer"), *((q, *asked(at).values()) for at, (q, _) in enumerate(answered()))]), "questions with choices"),
     ("arc.jsonl", lambda p: lines(p, [{"id": f"q{at}", "question": q, "choices": {"text": [f"{at + n}" for n in range(4)], "label": list(LETTERS)}, "answerKey": LETTERS[at % 4]} for at, (q, _) in enumerate(answered())]), "questions with choices"),
+    ("arena.csv", lambda p: table(p, [("prompt", "response_a", "response_b", "winner"), *((q, a, f"No {at}", "ab"[at % 2]) for at, (q, a) in enumerate(answered()))]), "into a column `chosen` and the other into `rejected`"),
+    ("scored.jsonl", lambda p: lines(p, [{"question": {"full_text": q}, "answer_0": a, "score_0": at % 2, "answer_1": f"No: {a}", "score_1": 1 - at % 2} for at, (q, a) in enumerate(answered())]), "its rows compare answers to `question`"),
+    ("ranked.jsonl", lambda p: lines(p, [{"prompt": q, "responses": [a[::-1], a, "No."], "scores": [2, 9.5, 1]} for q, a in answered()]), "its rows rank answers to `prompt`"),
 )  # fmt: skip
 """Files of which no recipe can be made: name, what writes it, what the message says."""

@@ -10,7 +10,6 @@ from typing import Any
 
 from support.layout_files import (
     TOPICS,
-    _compared,
     answered,
     brat,
     class_files,
@@ -119,8 +118,6 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(name="dpo.jsonl", write=lambda p: lines(p, [{"prompt": q, "chosen": a, "rejected": a[::-1]} for q, a in answered()]), kind="preference"),
     Layout(name="dpo_turns.jsonl", write=lambda p: lines(p, [{"chosen": turns(q, a), "rejected": turns(q, a[::-1])} for q, a in answered()]), kind="preference"),
     Layout(name="better.csv", write=lambda p: table(p, [("question", "better", "worse"), *((q, a, a[::-1]) for q, a in answered())]), kind="preference", says={"data.pair.chosen": "better"}),
-    Layout(name="ranked.jsonl", write=lambda p: lines(p, [{"prompt": q, "responses": [a[::-1], a, "No."], "scores": [2, 9.5, 1]} for q, a in answered()]), kind="preference"),
-    Layout(name="arena.csv", write=lambda p: table(p, [("prompt", "response_a", "response_b", "winner"), *((q, *_compared(n, a).values()) for n, (q, a) in enumerate(answered()))]), kind="preference"),
     Layout(name="kto.csv", write=lambda p: table(p, [("prompt", "completion", "label"), *((q, a, n % 2) for n, (q, a) in enumerate(answered()))]), kind="preference", says={"method.preference.loss": "kto"}),
     Layout(name="hh.jsonl", write=lambda p: lines(p, [{"chosen": f"\n\nHuman: {q}\n\nAssistant: {a}", "rejected": f"\n\nHuman: {q}\n\nAssistant: No."} for q, a in answered()]), kind="preference"),
     Layout(name="intents.json", write=lambda p: document(p, {"intents": [{"tag": name, "patterns": [t for t, l in labelled() if l == name], "responses": ["Fine."]} for name in sorted({l for _, l in labelled()})]}), kind="classification", says={"data.label.column": "tag"}),

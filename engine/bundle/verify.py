@@ -108,8 +108,8 @@ class Checking:
 def check_bundle(bundle: Path, *, model: Path | None = None, key: str | None = None) -> Checking:
     """Take a bundle apart; `key` is the sha256 of the key that must have signed, or the file that holds it.
 
-    RecipeError: X661 `key` is no public key; X664 a file cannot be read. EnvironmentProblem: X660 the libraries that
-    check signatures are missing.
+    RecipeError: X661 `key` is no public key; X664 a file cannot be read. EnvironmentProblem: X660 the library
+    that checks signatures is missing.
     """
     # read first: a wrong --key is an error of the call, whatever the bundle holds
     trusted = _id_of(key) if key else None

@@ -88,7 +88,7 @@ def confine_run(
     # A proxy resolves names by itself, so what goes through one cannot be passed on by address.
     # A bucket is reached from this process.
     is_remote = any(has_proxy(parse_address(one)) for one in remote.servers) or bool(
-        shared and shared.is_bucket
+        shared and shared.folder is None
     )
     has_helper = not (is_remote or remote.is_empty)
     if has_helper:

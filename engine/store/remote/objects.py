@@ -19,10 +19,7 @@ _HINT: Final = "name a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://A
 class SharedPlace(Value):
     url: str
     folder: Path | None = None
-
-    @property
-    def is_bucket(self) -> bool:
-        return self.folder is None
+    """None for a bucket."""
 
 
 def shared_place(named: str, *, path: str = "") -> SharedPlace:

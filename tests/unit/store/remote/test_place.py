@@ -23,7 +23,7 @@ def test_an_address_names_a_folder_or_a_bucket(named: str, url: str) -> None:
     place = shared_place(named)
 
     assert place.url == url
-    assert place.is_bucket == (not url.startswith("file:"))
+    assert (place.folder is None) == (not url.startswith("file:"))
 
 
 def test_a_folder_is_meant_from_the_current_one(

@@ -22,7 +22,7 @@ STRANGERS: Final[Mapping[str, tuple[str, ...]]] = {
         "test_boundaries.py::test_the_engine_calls_nothing_in_an_unsafe_form",
     ),
     "settings of libraries in the folder change nothing": (
-        "unit/runtime/text/test_compiled.py::test_a_projects_settings_of_numba_are_not_read",
+        "unit/runtime/text/test_svm.py::test_a_projects_settings_of_numba_are_not_read",
         "unit/process/test_start.py::test_caches_are_the_users_own_whatever_the_environment_says",
         "functional/hostile/test_table.py::test_a_hostile_case_ends_as_expected",
     ),
@@ -75,11 +75,11 @@ STRANGERS: Final[Mapping[str, tuple[str, ...]]] = {
         "functional/bundle/test_contradictions.py::test_mutations_of_report_and_lock_are_reported_and_never_a_bug",
     ),
     "templates, cells, answers and patterns have limits": (
-        "unit/runtime/rendering/test_templating.py::test_a_template_that_does_so_is_refused",
+        "unit/runtime/rendering/test_chat.py::test_a_template_that_does_so_is_refused",
         "unit/data/test_limits.py::test_a_parquet_cell_that_becomes_far_more_is_refused_before_it_is_unpacked",
         "unit/runtime/served/test_connection.py::test_an_answer_is_read_to_its_limit",
         "unit/recipe/test_patterns.py::test_a_pattern_that_takes_for_ever_is_stopped",
-        "unit/runtime/rendering/test_task_file.py::test_anything_else_is_refused",
+        "unit/runtime/rendering/test_files.py::test_anything_else_is_refused",
         "unit/runtime/test_text_growth.py::test_rules_that_multiply_are_refused",
         "unit/runtime/models/test_files.py::test_a_number_that_no_model_has_is_refused",
         "unit/runtime/models/test_base_check.py::test_a_model_that_takes_long_to_build_is_refused",
@@ -88,8 +88,8 @@ STRANGERS: Final[Mapping[str, tuple[str, ...]]] = {
         "unit/data/test_limits.py::test_a_draft_of_a_long_field_reads_it",
         "unit/sources/test_archive.py::test_headers_of_a_tar_are_bounded",
         "unit/files/test_reading.py::test_json_is_bounded_in_parts",
-        "unit/runs/test_row_drift.py::test_counts_that_no_rows_give_are_refused",
-        "unit/serving/test_connection.py::test_who_sends_no_head_is_not_waited_for",
+        "unit/runs/test_drift.py::test_counts_that_no_rows_give_are_refused",
+        "unit/serving/test_app.py::test_who_sends_no_head_is_not_waited_for",
         "functional/hostile/test_others.py::test_what_other_tools_wrote_ends_as_expected",
     ),
     "no verb prints a control character, and no comment notifies": (
@@ -111,8 +111,8 @@ RUNS: Final[Mapping[str, tuple[str, ...]]] = {
         "unit/runtime/rendering/test_chat.py::test_the_prompt_is_what_users_send",
     ),
     "known families run to the end or are refused before training, on any day": (
-        "unit/runtime/rendering/test_chat_template.py::test_the_templates_of_known_families_are_kept_but_for_the_date",
-        "unit/runtime/rendering/test_chat_template.py::test_the_date_is_the_same_on_every_day",
+        "unit/runtime/rendering/test_chat.py::test_the_templates_of_known_families_are_kept_but_for_the_date",
+        "unit/runtime/rendering/test_chat.py::test_the_date_is_the_same_on_every_day",
         "functional/ladder/test_users_prompts.py::test_a_template_that_starts_to_think_is_refused_before_training",
     ),
     "a merge that is wrong by a tenth is refused": (
@@ -144,8 +144,8 @@ RUNS: Final[Mapping[str, tuple[str, ...]]] = {
         "functional/faults/test_seeded.py::test_so_is_every_other",
     ),
     "ends are followed, and what was killed goes on": (
-        "functional/resume/test_terminated.py::test_a_run_terminated_in_a_stage_says_so_and_is_continued",
-        "functional/resume/test_terminated.py::test_every_signal_that_ends_has_its_own_exit_code",
+        "functional/resume/test_killed.py::test_a_run_terminated_in_a_stage_says_so_and_is_continued",
+        "functional/resume/test_killed.py::test_every_signal_that_ends_has_its_own_exit_code",
         "functional/resume/test_killed.py::test_a_run_killed_in_a_stage_is_continued_by_the_next",
         "unit/process/test_start.py::test_whatever_ends_us_ends_children_and_grandchildren",
         "slow/test_survival.py::test_whole_runs_survive",

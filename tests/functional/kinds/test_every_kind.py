@@ -12,7 +12,7 @@ import pytest
 from engine.recipe.metrics import primary
 from support.project import BAD, GOOD, THINGS, Outcome, Project
 from support.run_once import RunOnce, run_once
-from support.runs import report
+from support.runs import report, statuses
 
 pytestmark = pytest.mark.thorough
 
@@ -151,3 +151,27 @@ def test_a_bound_that_is_missed_refuses_any_kind(
     assert outcome.code == 1, outcome.err
     assert "REFUSED" in outcome.out
     assert name in outcome.out
+
+
+# A whole run with options of the method: planned, trained, merged, exported, and asked again as it leaves.
+OPTIONS = {
+    "dora": True,
+    "rslora": True,
+    "ranks": {"down_proj": 8, "q_proj": 2},
+    "layers": "last_1",
+    "loraplus_lr_ratio": 4,
+}
+
+
+def test_an_adapter_with_options_is_merged_and_answers_as_it_was_judged(project: Project) -> None:
+    project.edit(
+        baselines=["majority"], **{f"method__{key}": value for key, value in OPTIONS.items()}
+    )
+
+    planned = project.run("plan", "recipe.yaml")
+    outcome = project.run("run", "recipe.yaml")
+
+    assert (planned.code, outcome.code) == (0, 0), outcome.err
+    assert set(statuses(project.folder / ".recipe").values()) == {"ran"}
+    found = report(project.folder / ".recipe")
+    assert found["training"]["trainable_parameters"] > 0

@@ -15,7 +15,7 @@ from engine.values import from_json, replace
 from support.false_locks import FALSE, LOCK, Facts, put
 from support.project import Project
 from support.runs import report
-from support.tampered_reproductions import repeated_run
+from support.tampered_reproductions import CASES, EXACT, Case, Repetition, material, repeated_run
 
 pytestmark = pytest.mark.thorough
 
@@ -148,3 +148,25 @@ def test_a_frozen_run_refuses_other_code_of_a_stage(finished: Project) -> None:
 
     assert "D389" in outcome.err
     assert "stage `data` has revision" in outcome.err
+
+
+# No tampered reproduction is called one: the whole table, case by case.
+@pytest.fixture(scope="module")
+def repetition(accepted: Path, tmp_path_factory: pytest.TempPathFactory) -> Repetition:
+    """The run that all cases repeat."""
+    return material(tmp_path_factory.mktemp("repetition"))
+
+
+@pytest.mark.sampled(6)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_tampered_reproduction_is_not_accepted(
+    case: Case, repetition: Repetition, tmp_path: Path
+) -> None:
+    assert case.got(repetition, tmp_path) == case.expected
+
+
+def test_the_table_has_sixty_tampered_locks() -> None:
+    locks = [case for case in CASES if case.group == "lock" and case.expected != EXACT]
+
+    assert len(locks) >= 60
+    assert len({case.name for case in CASES}) == len(CASES)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.store import Store
+from engine.training.soft_targets import PART
 from support.damages import zero_the_middle
 from support.project import Project
 from support.runs import (
@@ -16,6 +17,7 @@ from support.runs import (
     adapter_digests,
     forget,
     is_whole,
+    left_behind,
     manifests,
     only,
     report,
@@ -159,3 +161,113 @@ def test_a_run_interrupted_by_a_signal_says_so_and_is_continued(
     assert is_whole(root)
     assert report(root)["outcome"] == "interrupted"
     assert finished.run("run", "recipe.yaml").code == 0
+
+
+# SIGTERM, SIGHUP and SIGQUIT: exit code of the signal, a word, a run folder that says so, and the next run goes on.
+def _log(project: Project) -> str:
+    return (project.folder / "dead.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("stage", PLAIN)
+def test_a_run_terminated_in_a_stage_says_so_and_is_continued(
+    finished: Project, kill: Kill, stage: str
+) -> None:
+    root = finished.folder / ".recipe"
+    forget(root, stage, with_products=stage not in ("quantize", "verify"))
+
+    assert kill(stage, number=signal.SIGTERM) == 143
+    found = report(root)
+    assert found["outcome"] == "interrupted"
+    assert statuses(root)[stage] == "interrupted"
+    assert f"interrupted in stage {stage} by SIGTERM" in _log(finished)
+    assert is_whole(root)
+    assert left_behind(root) == []
+
+    assert finished.run("run", "recipe.yaml").code == 0
+    assert statuses(root) == only(stage)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGHUP, 129), (signal.SIGQUIT, 131), (signal.SIGINT, 130)]
+)
+def test_every_signal_that_ends_has_its_own_exit_code(
+    finished: Project, kill: Kill, number: int, code: int
+) -> None:
+    root = finished.folder / ".recipe"
+    forget(root, "evaluate", with_products=False)
+
+    assert kill("evaluate", number=number) == code
+    assert report(root)["outcome"] == "interrupted"
+    assert finished.run("run", "recipe.yaml").code == 0
+
+
+def test_a_training_that_is_terminated_saves_at_once_and_ends_with_the_same_weights(
+    finished: Project, kill: Kill
+) -> None:
+    root = finished.folder / ".recipe"
+    uninterrupted = adapter_digests(root)
+    losses = [point["loss"] for point in report(root)["training"]["history"] if point["loss"]]
+    forget(root, "train")
+
+    assert kill("train", after=13, number=signal.SIGTERM) == 143
+    assert statuses(root)["train"] == "interrupted"
+    assert list((root / "scratch").glob("*/output/checkpoint-13"))
+
+    assert finished.run("run", "recipe.yaml").code == 0
+    training = report(root)["training"]
+    assert training["resumed_from_step"] == 13
+    assert [point["loss"] for point in training["history"] if point["loss"]] == losses
+    assert adapter_digests(root) == uninterrupted
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("moment", ["plan", "lock", "report"])
+def test_a_signal_between_stages_or_after_them_is_followed_too(
+    finished: Project, kill: Kill, moment: str
+) -> None:
+    root = finished.folder / ".recipe"
+    lock = finished.folder / "recipe.lock.json"
+    before = json.loads(lock.read_text(encoding="utf-8"))
+
+    assert kill(moment, number=signal.SIGTERM) == 143
+    assert report(root)["outcome"] == "interrupted"
+    assert not (run_folders(root)[-1] / "model").exists()
+    assert json.loads(lock.read_text(encoding="utf-8"))["splits"] == before["splits"]
+
+    assert finished.run("run", "recipe.yaml").code == 0
+    assert report(root)["outcome"] == "accepted"
+
+
+# SIGKILL while a teacher is asked for its probabilities: finished parts are kept, and the bytes are the same.
+def test_a_teacher_that_was_killed_is_asked_only_what_is_left(
+    finished: Project, kill: Callable[..., int]
+) -> None:
+    root = finished.folder / ".recipe"
+    finished.edit(
+        teacher={
+            "model": {"path": "base"},
+            "targets": "soft",
+            "stop_if_teacher_is_no_better": False,
+        },
+        splits__train=80,
+    )
+    assert finished.run("run", "recipe.yaml", "--until", "soft_targets").code == 0
+    uninterrupted = targets(root)
+    forget(root, "soft_targets")
+
+    assert kill("soft_targets", after=40) == -signal.SIGKILL
+    after = finished.run("run", "recipe.yaml", "--until", "soft_targets")
+    asked = report(root)["soft_targets"]
+
+    assert after.code == 0, after.err
+    assert 0 < asked["asked"] <= 80 - PART
+    assert asked["rows"] == 80
+    assert targets(root) == uninterrupted
+    assert is_whole(root)
+
+
+def targets(root: Path) -> bytes:
+    files = (root / "store").rglob("targets.safetensors")
+    [whole] = [file for file in files if (file.parent / "soft_targets.json").exists()]
+    return whole.read_bytes()

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from engine.artifacts.mistakes import wrong_rows
 from engine.artifacts.results import after, calibrated, load_baselines
-from engine.evidence import BaselineResult
+from engine.data.examples.example import Example, write_examples
+from engine.evidence import BaselineResult, Mistake
 from engine.metrics.predictions import Judging, Prediction, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe import load_recipe
-from engine.recipe.model import Acceptance, Baseline, Recipe, Threshold
+from engine.recipe.model import Acceptance, Baseline, Recipe, Task, Threshold
 from engine.values import replace, to_json
 from support.tasks import task
 
@@ -109,3 +111,115 @@ def test_a_run_that_calibrates_nothing_has_no_calibrated_forms(tmp_path: Path) -
 
     assert calibrated(stages) == ()
     assert calibrated({}) == ()
+
+
+# Which rows are wrong, in which order, and what of an answer differs, for every kind that has right answers.
+SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}, "day": {"type": "string"}}}
+
+
+def row(number: int, target: str, label: str | None, **more: Any) -> Prediction:
+    given: dict[str, Any] = {"probability": None, "text": label or "no answer", **more}
+    return Prediction(id=f"{number:016x}", target=target, label=label, **given)
+
+
+def found(folder: Path, of: Task, *rows: Prediction, payload: Any = None) -> list[Mistake]:
+    examples = [
+        Example(
+            id=one.id,
+            origin=f"rows.csv:{at + 2}",
+            input=f"text {at}",
+            target=one.target,
+            payload=payload or {},
+        )
+        for at, one in enumerate(rows)
+    ]
+    write_examples(folder / "validation.jsonl", examples)
+    write_predictions(folder / "predictions.validation.jsonl", rows)
+    held: Any = SimpleNamespace(file=lambda name: folder / name)
+    return wrong_rows(held, held, of)
+
+
+def test_labels_are_wrong_where_they_are_another_the_most_confident_first(tmp_path: Path) -> None:
+    rows = (
+        row(1, "a", "b", probability=0.6),
+        row(2, "a", "a", probability=0.9),
+        row(3, "b", "a", probability=0.95),
+        row(4, "b", None, probability=None, text="neither"),
+    )
+
+    wrong = found(tmp_path, task("classification", labels=("a", "b")), *rows)
+
+    assert [(one.origin, one.expected, one.answer, one.confidence) for one in wrong] == [
+        ("rows.csv:4", "b", "a", 0.95),
+        ("rows.csv:2", "a", "b", 0.6),
+        ("rows.csv:5", "b", "neither", None),
+    ]
+
+
+def test_of_an_object_the_fields_that_differ_are_named_with_both_values(tmp_path: Path) -> None:
+    rows = (
+        row(1, '{"total":1,"day":"Monday"}', '{"total":2,"day":"Monday"}'),
+        row(2, '{"total":1,"day":"Monday"}', '{"day":"Monday","total":1.0}'),
+        row(3, '{"total":1,"day":"Monday"}', '{"total":1}'),
+    )
+
+    wrong = found(tmp_path, task("extraction", schema=SCHEMA), *rows)
+
+    assert sorted(one.differs for one in wrong) == [
+        ('day: "Monday" → nothing',),
+        ("total: 1 → 2",),
+    ]
+
+
+def test_texts_are_judged_by_the_pattern_and_the_least_alike_come_first(tmp_path: Path) -> None:
+    pattern = r"answer: (\d+)"
+    rows = (
+        row(1, "so the answer: 4", "well, answer: 4"),
+        row(2, "so the answer: 5", "so the answer: 6"),
+        row(3, "so the answer: 7", "I do not know"),
+    )
+
+    by_pattern = found(tmp_path, task("generation", answer_pattern=pattern), *rows)
+    as_a_whole = found(tmp_path, task("generation"), *rows)
+
+    assert [one.text for one in by_pattern] == ["text 2", "text 1"]
+    assert [one.text for one in as_a_whole] == ["text 2", "text 0", "text 1"]
+
+
+def test_of_a_pair_the_rejected_answer_is_shown_where_it_is_preferred(tmp_path: Path) -> None:
+    payload = {"rejected": [{"role": "assistant", "content": "worse"}]}
+    rows = (
+        row(1, "better", None, margin=-0.5, nats=1.0, rejected_bytes=5),
+        row(2, "better", None, margin=0.5, nats=1.0, rejected_bytes=5),
+    )
+
+    (wrong,) = found(tmp_path, task("preference"), *rows, payload=payload)
+
+    assert wrong.id == rows[0].id
+    assert (wrong.expected, "worse" in wrong.answer) == ("better", True)
+
+
+@pytest.mark.parametrize(
+    ("of", "answers"),
+    [
+        (task("classification", labels=("a", "b")), ("a", "b", None)),
+        (task("multilabel", labels=("a", "b")), ("a", "a, b", None)),
+        (task("extraction", schema=SCHEMA), ('{"total":1}', '{"total":2}', None)),
+    ],
+    ids=["classification", "multilabel", "extraction"],
+)
+def test_as_many_rows_are_wrong_as_the_share_of_right_ones_leaves(
+    tmp_path: Path, of: Task, answers: tuple[str, str, str | None]
+) -> None:
+    right, other, none = answers
+    assert right is not None
+    rows = [
+        row(at, right, (right, right, other, none)[at % 4], probability=0.7) for at in range(40)
+    ]
+    scores = score(rows, Judging(task=of, confidence=0.95, seed=1))
+
+    wrong = found(tmp_path, of, *rows)
+
+    share = scores.metric(of.spec.right_share).value
+    assert share is not None
+    assert len(wrong) == round(40 * (1 - share)) == 20

@@ -1,22 +1,26 @@
 """What the Axolotl compiler emits, what recipes may override, and how the process is started."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from engine.backends import axolotl, check_backend, launches, load_backend, process_training
+from engine.backends import axolotl, check_backend, launches, load_backend, nodes, process_training
+from engine.backends.axolotl import PINNED
 from engine.backends.base import CompileInputs, Launch
 from engine.backends.checks import vocabulary
 from engine.backends.nodes import tail_of
 from engine.backends.process_training import prepare
+from engine.compute.profile import Ranks
 from engine.environment import Device
 from engine.errors import RecipeError
 from engine.recipe.model import Scheduler
 from engine.values import replace
 from support.golden import Golden
 from support.launches import CPU, METHOD, RecordedProgress, make_recipe
+from support.preferences import SETTING, preference_recipe
 
 KEYS = vocabulary("axolotl", axolotl.PINNED)
 GPU = Device(kind="cuda", name="a GPU", memory_bytes=1 << 36, cores=16, bf16=True)
@@ -220,3 +224,112 @@ def test_the_tail_of_a_log_shows_progress_bars_once(tmp_path: Path) -> None:
     log.write_bytes(b"one\n\n10%\r50%\r100%\nRuntimeError: out of memory\n")
 
     assert tail_of(log) == ("one", "100%", "RuntimeError: out of memory")
+
+
+# What the Axolotl process finds around it, and that nothing of it is left when it was asked to end.
+def test_its_working_folder_links_to_what_the_config_names_and_to_nothing_else(
+    tmp_path: Path,
+) -> None:
+    launch, folder = tmp_path / "launch", tmp_path / "work"
+    for path in (launch, folder):
+        path.mkdir()
+    for name in (".numba_config.yaml", "matplotlibrc", "json.py", "sitecustomize.py"):
+        (launch / name).touch()
+
+    nodes.lay_out(folder, launch, ("output", "prepared"))
+
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.yaml", "train.jsonl", "validation.jsonl", "base_model"),
+        *("output", "prepared", "events.jsonl"),
+    }
+    assert (folder / "output").is_dir()
+
+
+def test_no_secret_and_no_folder_of_the_project_is_in_its_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HOME", "cache")
+    monkeypatch.setenv("NVIDIA_API_KEY", "secret")
+    setting = SimpleNamespace(device=SimpleNamespace(threads=3, kind="cpu"))
+    launch: Any = SimpleNamespace(folder=tmp_path, setting=setting, ranks=Ranks())
+
+    found = process_training.environment(launch, {})
+
+    assert "secret" not in found.values()
+    assert Path(found["HF_HOME"]).is_absolute()
+    assert not found["HF_HOME"].startswith(str(launch.folder))
+    assert found["OMP_NUM_THREADS"] == "3"
+
+
+# What each backend is given of preferences, as it was reviewed.
+CONFIGS_PREFERENCES: list[tuple[str, dict[str, Any]]] = [
+    ("dpo", {"answer_weight": 0.2}),
+    ("ipo", {}),
+    ("orpo", {}),
+    ("simpo", {}),
+    ("kto", {"undesirable_weight": 1.33}),
+]
+
+
+@pytest.mark.parametrize("backend", ["axolotl", "trl"])
+@pytest.mark.parametrize(
+    ("loss", "changes"), CONFIGS_PREFERENCES, ids=[case[0] for case in CONFIGS_PREFERENCES]
+)
+def test_the_compiled_config_is_the_reviewed_one_preferences(
+    backend: str, loss: str, changes: dict[str, Any], golden: Golden
+) -> None:
+    recipe = preference_recipe(backend, loss, **changes)
+
+    text = load_backend(backend).compile(recipe, SETTING).text
+
+    golden(f"{backend}/{loss}-cpu-fp32.yaml", text)
+
+
+@pytest.mark.parametrize(
+    ("loss", "changes"), CONFIGS_PREFERENCES, ids=[case[0] for case in CONFIGS_PREFERENCES]
+)
+def test_axolotl_is_given_only_keys_that_it_knows(loss: str, changes: dict[str, Any]) -> None:
+    config = load_backend("axolotl").compile(preference_recipe("axolotl", loss, **changes), SETTING)
+
+    assert set(yaml.safe_load(config.text)) <= set(vocabulary("axolotl", PINNED).kinds)
+
+
+@pytest.mark.parametrize("backend", ["axolotl", "trl"])
+def test_another_kind_of_task_is_given_nothing_of_preferences(backend: str) -> None:
+    recipe = preference_recipe(backend, "dpo")
+    plain = replace(recipe, method=replace(recipe.method, preference=None))
+
+    keys = yaml.safe_load(load_backend(backend).compile(plain, SETTING).text)
+
+    assert not {"rl", "rl_beta", "preference", "beta", "loss_type"} & keys.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"overrides": [("group_by_length", True)]}, "backend.overrides.group_by_length"),
+        ({"overrides": [("pad_to_sequence_len", True)]}, "backend.overrides.pad_to_sequence_len"),
+    ],
+)
+def test_an_option_that_axolotl_would_drop_silently_is_refused(
+    changes: dict[str, Any], path: str
+) -> None:
+    recipe = preference_recipe("axolotl", "dpo", **changes)
+    plain = replace(recipe, method=replace(recipe.method, preference=None))
+
+    [problem] = load_backend("axolotl").check(recipe)
+
+    assert (problem.code, problem.path) == ("B447", path)
+    assert load_backend("axolotl").check(plain) == ()
+    with pytest.raises(RecipeError, match="B447"):
+        load_backend("axolotl").compile(recipe, SETTING)
+
+
+@pytest.mark.parametrize("backend", ["axolotl", "trl"])
+def test_preferences_are_learned_with_noise(backend: str) -> None:
+    recipe = preference_recipe(backend, "dpo", neftune_alpha=5.0)
+
+    keys = yaml.safe_load(load_backend(backend).compile(recipe, SETTING).text)
+
+    # Axolotl's trainers of preferences are given it by `engine.runtime.axolotl_plugin.Recorder`.
+    assert keys["neftune_noise_alpha"] == 5

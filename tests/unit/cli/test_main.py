@@ -1,12 +1,21 @@
 import gc
+import io
 import json
+import os
+import subprocess
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine import __version__
-from engine.cli.main import main
-from engine.cli.verbs import VERBS
+from engine.cli.main import main, report_bug
+from engine.cli.output import show, show_json
+from engine.cli.verbs import VERBS, probability, seconds, whole
+from engine.render.styled_text import cleaned, line, to_text
+from support.paths import ROOT
 
 
 def test_without_arguments_it_helps_and_says_usage(capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,3 +220,131 @@ def test_a_call_within_another_program_leaves_its_garbage_collection_alone() -> 
     main(["schema", "method.rank"])
 
     assert (gc.isenabled(), gc.get_freeze_count()) == before
+
+
+# Numbers of options are bounded, and refused in words of the command line.
+@pytest.mark.parametrize(
+    ("read", "text", "value"),
+    [(whole(0), "0", 0), (whole(1, 64), "64", 64), (seconds, "0.5", 0.5), (probability, "1", 1.0)],
+)
+def test_a_number_within_its_bounds_is_read(
+    read: Callable[[str], float], text: str, value: float
+) -> None:
+    assert read(text) == value
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        *((whole(1, 64), text) for text in ("0", "65", "-1", "1.5", "", "x", "²", "9" * 5000)),
+        *((seconds, text) for text in ("0", "-1", "nan", "inf", "", "x")),
+        *((probability, text) for text in ("-0.1", "1.1", "nan", "", "x")),
+    ],
+)
+def test_any_other_is_refused_with_what_is_wanted(read: Callable[[str], float], text: str) -> None:
+    with pytest.raises(ArgumentTypeError, match="not `"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("serve", "m.gguf", "--seconds", "nan"),
+        ("serve", "m.gguf", "--most-waiting", "-1"),
+        ("serve", "m.gguf", "--port", "70000"),
+        ("run", "r.yaml", "--parallel", "0"),
+    ],
+)
+def test_a_verb_refuses_it_as_its_command_line(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words])
+
+    assert ended.value.code == 2
+    assert words[2] in capsys.readouterr().err
+
+
+# The report of a bug starts no program: one of that name may lie in the folder that one stands in.
+CALL = "from engine.cli.main import report_bug; report_bug(ValueError('x'), ['validate'])"
+
+
+def test_a_report_starts_nothing(tmp_path: Path) -> None:
+    for name in ("uname", "sh"):
+        (tmp_path / name).write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f".{os.pathsep}{os.environ['PATH']}"}  # fmt: skip
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", CALL], cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
+    )  # fmt: skip
+
+    assert "I900" in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+# What reaches the terminal of texts that somebody else wrote.
+HOSTILE = "a\x1b]0;title\x07\x1b[2J\u202eb\x9b31m\u2066\x7f\r"
+
+
+def raw(text: str) -> list[str]:
+    return [one for one in text if one != "\n" and not one.isprintable()]
+
+
+def test_a_result_holds_nothing_that_a_terminal_obeys(capsys: pytest.CaptureFixture[str]) -> None:
+    show(f"{HOSTILE}\nsecond\tcolumn")
+
+    out = capsys.readouterr().out
+    assert raw(out) == ["\t"]
+    assert "\\u001b]0;title\\u0007" in out
+
+
+def test_a_result_for_programs_holds_it_as_escapes_that_read_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    show_json({"text": HOSTILE})
+
+    out = capsys.readouterr().out
+    assert raw(out) == []
+    assert json.loads(out) == {"text": HOSTILE}
+
+
+def test_our_own_colours_stay_and_no_others() -> None:
+    ours = to_text([line(("good", "pass"), ("quiet", "quiet"), ("hint", "hint"))], colour=True)
+
+    assert cleaned(ours, colour=True) == ours
+    assert cleaned("\x1b[8mhidden\x1b[5;1H", colour=True) == "\\u001b[8mhidden\\u001b[5;1H"
+
+
+def test_what_nobody_sees_is_written_as_json_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """The letters of tags hide whole sentences from people and not from agents; joiners shape words and emoji."""
+    text = "fine\U000e0041\U000e007f bu\u200bg\xad\ufeff \u0645\u06cc\u200c\u062e"
+
+    show_json(text)
+
+    out = capsys.readouterr().out
+    assert (json.loads(out), raw(out)) == (text, ["\u200c"])
+
+
+def test_half_a_surrogate_and_an_old_terminal_are_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stream)
+
+    show("\udcff é …")
+
+    stream.seek(0)
+    assert stream.read() == "\\udcff \\xe9 \\u2026\n"
+
+
+def test_a_verb_that_is_none_is_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([HOSTILE]) == 2
+
+    assert raw(capsys.readouterr().err) == []
+
+
+def test_a_bug_about_half_a_surrogate_can_be_written_down(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert report_bug(ValueError("\udcff"), ["plan", "\udcff.yaml"]) == 4
+
+    assert "a report to paste" in capsys.readouterr().err

@@ -6,15 +6,19 @@ from typing import Any
 import pytest
 
 from engine.backends.usage import Spent, Usage
+from engine.errors import StageError
+from engine.estimate.base_model import refuse_unfit
 from engine.estimate.cost import Batch, operations, peak, trainable_parameters
 from engine.estimate.devices import named_device
 from engine.estimate.measured import Measurement
 from engine.estimate.rows import Workload
 from engine.estimate.training import Known, course_of, estimate_from, known_of
-from engine.recipe.model import Method, Preference, Recipe
+from engine.recipe.model import FewerLayers, Method, PathRef, Preference, Recipe
 from engine.store import Store
 from engine.values import replace
 from support.estimates import CPU, KV, LINEAR, MLP, TOTAL, Q, recipe_in, shape
+from support.launches import make_recipe
+from support.pico import make_pico_model
 
 EXACT = Workload(
     train_rows=40,
@@ -306,3 +310,31 @@ def test_epochs_of_a_plan_are_counted_as_those_of_a_run(
     found = dict(estimate_from(recipe, CPU, Known(shape=None, workload=work)).derived)
 
     assert found["steps"] == f"20 rows in batches of 2, {seen}: {10 * asked}"
+
+
+# A plan refuses what the base model that is here does not have.
+@pytest.mark.parametrize(
+    ("keep", "method", "code"),
+    [
+        ((0, 9), {}, "X741"),
+        (3, {}, "X741"),
+        ((0,), {"layers": "last_2"}, "X730"),
+        ((0,), {"target_modules": ("q_prj",)}, "X731"),
+        ((0,), {"target_modules": ("q_proj", "embed_tokens")}, ""),
+    ],
+)
+def test_a_plan_knows_what_the_base_model_lacks(
+    keep: Any, method: dict[str, Any], code: str, tmp_path: Path
+) -> None:
+    base = make_pico_model(tmp_path / "base")
+    whole = PathRef(path=base, written=str(base))
+    recipe = replace(
+        make_recipe("trl", **method), base_model=FewerLayers(of=whole, keep_layers=keep)
+    )
+    found = ""
+    try:
+        refuse_unfit(recipe, Store(tmp_path / "store"))
+    except StageError as error:
+        [found] = [one.code for one in error.problems]
+
+    assert found == code

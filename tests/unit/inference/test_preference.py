@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from engine.data.examples.example import Example
+from engine.data.examples.example import Example, content_id
 from engine.inference.predict import PredictionInputs
-from engine.inference.preference import longer_answer, rated, reference_in, untouched
+from engine.inference.preference import longer_answer, rated, reference_in, rows_digest, untouched
 from engine.metrics.predictions import Prediction
 from engine.values import replace
 from support.tasks import task
@@ -87,3 +87,25 @@ def test_of_single_answers_those_longer_than_half_of_all_are_wanted() -> None:
     rows = [row("a", desirable=False), row("bbb", desirable=False), row("ccccc", desirable=True)]
 
     assert [one.margin for one in longer_answer(rows)] == [2.0, -0.0, 2.0]
+
+
+# Which rows the base model was asked: the rejected answer and the thumb are part of it.
+ROW = Example(
+    id=content_id("question", "good"),
+    origin="rows.jsonl:1",
+    input="question",
+    target="good",
+    payload={"rejected": [{"role": "assistant", "content": "bad"}], "desirable": True},
+)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"rejected": [{"role": "assistant", "content": "worse"}]}, {"desirable": False}]
+)
+def test_another_rejected_answer_is_asked_anew(changes: dict[str, Any]) -> None:
+    """The likelihood of the answer that stood there before was taken for its own."""
+    other = replace(ROW, payload={**ROW.payload, **changes})
+
+    assert other.id == ROW.id
+    assert rows_digest([other]) != rows_digest([ROW])
+    assert rows_digest([replace(ROW, origin="moved.jsonl:7")]) == rows_digest([ROW])

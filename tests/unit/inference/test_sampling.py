@@ -1,9 +1,11 @@
 from collections import Counter
+from hashlib import sha256
 
 import pytest
 
 from engine.data.examples.example import Example
 from engine.inference.cached import TRAIN_SAMPLE, WRITTEN_SAMPLE, sample_rows
+from engine.inference.template_check import PRINTABLE, corpus
 from support.stage_bench import examples
 from support.tasks import task
 
@@ -60,3 +62,15 @@ def test_fewer_rows_are_asked_where_answers_are_written_out(kind: str) -> None:
     rows = rows_of(one=500)
 
     assert len(sample_rows(rows, task(kind), seed=7)) == WRITTEN_SAMPLE
+
+
+# The texts on which tokenizers are compared: the same ones each time, and of every kind.
+def test_the_texts_are_the_same_in_every_process() -> None:
+    digest = sha256("\0".join(corpus()).encode()).hexdigest()
+
+    assert (len(corpus()), digest[:16]) == (2308, "0787e309da08d731")
+
+
+def test_no_text_stands_there_twice_and_every_printable_sign_alone() -> None:
+    assert len(set(corpus())) == len(corpus())
+    assert set(PRINTABLE) <= set(corpus())

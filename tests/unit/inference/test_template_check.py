@@ -1,9 +1,11 @@
 """Templates that could never serve are named before training, with the edit that helps."""
 
+import json
 import re
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,13 +13,16 @@ from engine.errors import StageError
 from engine.exporters.ollama import go_template, render
 from engine.inference.template_check import (
     is_plain,
+    known_tokens,
     lost_text_problem,
     mark_problems,
     modelfile_problems,
     opening_problem,
+    tokenizer_problems,
     turn_problem,
 )
 from engine.runtime.rendering.chat import Chat, load_chat
+from support.faults_of_texts import decoding
 from support.model_families import FAMILIES, Family, make_family
 from support.pico import CHAT_TEMPLATE, make_pico_model
 
@@ -215,3 +220,55 @@ def test_turns_that_are_marked_otherwise_than_answers_are_a_warning(
     assert problem is not None
     assert (problem.code, problem.severity) == ("X817", "warning")
     assert words in problem.message
+
+
+# A tokenizer that cannot be relied on is named before training.
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    return make_pico_model(tmp_path / "base")
+
+
+def found(base: Path, change: Change, *, are_labels: bool = True) -> list[tuple[str, str]]:
+    """What is found of a tokenizer that was changed."""
+    file = base / "tokenizer.json"
+    whole = json.loads(file.read_text(encoding="utf-8"))
+    change(whole)
+    file.write_text(json.dumps(whole), encoding="utf-8")
+    problems = tokenizer_problems(load_chat(base), ["negative", "not"], are_labels=are_labels)
+    return [(one.code, one.severity) for one in problems]
+
+
+def test_a_sound_one_passes(base: Path) -> None:
+    assert found(base, lambda _: None) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [decoding, lambda whole: whole["model"].update(dropout=0.5)],
+    ids=["decoder", "dropout"],
+)
+def test_answers_that_do_not_come_back_are_refused(base: Path, change: Change) -> None:
+    assert found(base, change) == [("X841", "error")]
+
+
+def test_half_of_free_answers_may_be_changed(base: Path) -> None:
+    # one of the two holds the letter
+    assert found(base, decoding, are_labels=False) == [("X841", "warning")]
+
+
+def test_lower_case_is_a_warning(base: Path) -> None:
+    assert found(base, lambda whole: whole.update(normalizer={"type": "Lowercase"})) == [
+        ("X841", "warning")
+    ]
+
+
+def test_tokens_are_those_of_the_vocabulary_and_added_ones(base: Path) -> None:
+    known = known_tokens(base)
+
+    assert known is not None
+    assert (known["<|im_end|>"], len(known)) == (2, 320)
+    (base / "tokenizer.json").unlink()
+    assert known_tokens(base) is None

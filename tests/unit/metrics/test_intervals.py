@@ -1,7 +1,19 @@
-import pytest
+from typing import Any
 
-from engine.metrics.intervals import wilson, wilson_f1
+import pytest
+from scipy.stats import binomtest
+
+from engine.evidence import ReviewResult, SyntheticResult
+from engine.metrics.intervals import (
+    clopper_pearson,
+    rows_to_review,
+    why_not_reviewed,
+    wilson,
+    wilson_f1,
+    wrong_at_most,
+)
 from engine.metrics.power import ThresholdRule, pass_rate
+from engine.recipe.model import SyntheticReview
 
 
 def test_wilson_matches_a_hand_computed_case() -> None:
@@ -71,3 +83,69 @@ def test_a_model_at_the_bound_passes_about_as_seldom_as_the_page_says(
     )
 
     assert worst <= most
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials"), [(0, 10), (10, 10), (1, 1), (95, 100), (299, 300)]
+)
+def test_the_exact_interval_is_that_of_scipy(successes: int, trials: int) -> None:
+    expected = binomtest(successes, trials).proportion_ci(0.95, method="exact")
+
+    found = clopper_pearson(successes, trials, confidence=0.95)
+
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_no_trials_have_no_interval_binomial() -> None:
+    assert clopper_pearson(0, 0, confidence=0.95) is None
+
+
+# How many synthetic rows may be wrong by a review, and whether that lets a training begin.
+@pytest.mark.parametrize(
+    ("wrong", "reviewed", "high"),
+    # 1 - 0.05 ** (1 / 60), and scipy.stats.beta.ppf(0.95, wrong + 1, reviewed - wrong)
+    [(0, 60, 0.048703), (1, 60, 0.076640), (3, 60, 0.124187), (60, 60, 1.0), (0, 5000, 0.000599)],
+)
+def test_the_upper_end_is_that_of_clopper_and_pearson(
+    wrong: int, reviewed: int, high: float
+) -> None:
+    assert wrong_at_most(wrong, reviewed, confidence=0.95) == pytest.approx(high, abs=2e-6)
+
+
+def found(**review: Any) -> SyntheticResult:
+    given = {"file": "look.csv", "is_there": True, "drawn": 60, "wrong": 0, "wrong_high": None}
+    return SyntheticResult(
+        name="teacher",
+        note="",
+        judge="",
+        requested=200,
+        asked=200,
+        kept=100,
+        review=ReviewResult(**{**given, "reviewed": 0, **review}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "review", "says"),
+    [
+        (60, None, {}, "0 of 60 synthetic rows are reviewed in look.csv"),
+        (60, None, {"reviewed": 60}, ""),
+        (0.5, None, {"reviewed": 49}, "49 of 50"),
+        (0.5, None, {"reviewed": 50}, ""),
+        (500, None, {"reviewed": 99}, "99 of 100"),
+        (None, 0.1, {}, "nobody knows how many are wrong"),
+        (None, 0.1, {"reviewed": 60, "wrong_high": 0.0487}, ""),
+        (60, 0.1, {"reviewed": 60, "wrong": 3, "wrong_high": 0.124}, "up to 12.4% of all may be"),
+    ],
+)
+def test_too_few_reviewed_rows_or_too_many_wrong_ones_stop_a_training(
+    least: float | None, most: float | None, review: dict[str, Any], says: str
+) -> None:
+    why = why_not_reviewed(found(**review), SyntheticReview(min_reviewed=least, max_wrong=most))
+
+    assert (says in why) if says else not why
+
+
+def test_no_more_rows_are_asked_of_people_than_there_are() -> None:
+    assert [rows_to_review(one, 40) for one in (None, 60, 0.25, 10)] == [0, 40, 10, 10]

@@ -1,6 +1,8 @@
 """What moves from one form of the model to the next is bound, not only what changes sides."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -8,6 +10,7 @@ from engine.bundle.contents import recipe_of
 from engine.evidence import Scores, Status
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.parity.files import speed_notes
 from engine.parity.ladder import (
     SAMPLED,
     ModelForm,
@@ -18,6 +21,7 @@ from engine.parity.ladder import (
     settings_check,
     shift_checks,
 )
+from engine.render.report.sections.export import machine
 from engine.values import replace
 
 SCORES = Scores(rows=0, metrics=(), classes=(), confusion=())
@@ -260,3 +264,27 @@ def test_parity_is_the_real_share_and_ties_lower_its_bound(
     assert (len(rung.flips), rung.ties) == (changed, ties)
     assert rung.agreement is not None
     assert rung.agreement.value == pytest.approx(kept / 10)
+
+
+# How the speed of a file was measured, in words.
+FOUND = {"speed": {"cached_seconds": None, "shared_tokens": 0, "prompt_tokens": 9}}
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (1, "1 core of this machine, 1 holdout prompt,"),
+        (2, "2 cores of this machine, 2 holdout prompts,"),
+    ],
+)
+def test_cores_and_prompts_are_counted_in_words(count: int, words: str) -> None:
+    found = {"speed": {**FOUND["speed"], "prompts": count}}
+
+    assert f"llama.cpp on {words}" in speed_notes(found, cores=count)["tokens_per_second"]
+
+
+@pytest.mark.parametrize(("cores", "words"), [("1", "cpu, 1 core"), ("2", "cpu, 2 cores")])
+def test_a_report_counts_cores_in_words(cores: str, words: str) -> None:
+    report: Any = SimpleNamespace(environment={"device": "cpu", "cores": cores})
+
+    assert machine(report) == f"measured on this machine: {words}"

@@ -1,5 +1,6 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+from unittest.mock import MagicMock
 
 import pytest
 import yaml
@@ -7,6 +8,7 @@ import yaml
 from engine.backends import axolotl_gpu
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, draw_of, inputs_of, recorded_rows
 from engine.lock.file import Lock, LockedSplit
+from engine.pipeline import loop
 from engine.pipeline.plan import (
     UNKNOWN,
     Plan,
@@ -16,13 +18,17 @@ from engine.pipeline.plan import (
     moving,
     plan_run,
 )
+from engine.pipeline.report import SHIP, export_commands, steps_of_passing
 from engine.recipe import load_recipe
-from engine.recipe.model import PathRef, Recipe
+from engine.recipe.baselines import EXPORTABLE
+from engine.recipe.model import Baseline, BaselineKind, PathRef, Recipe
+from engine.runtime.scoring.label_search import SCORED
 from engine.stages import evaluate
 from engine.store import Store
 from engine.store.runs import AcceptedRun
 from engine.values import replace
 from support.data_artifacts import members
+from support.estimates import recipe_in
 from support.project import BASE
 from support.stage_bench import CPU
 
@@ -249,3 +255,76 @@ def test_the_same_model_accepted_before_changes_no_key(recipe: Recipe, store: St
     again = plan_run(sized, store, inputs=replace(inputs, accepted=(run,)))
 
     assert [stage.key for stage in alone.stages] == [stage.key for stage in again.stages]
+
+
+# What a run advises where a baseline meets every threshold: only what can be done with one of its kind.
+KINDS: tuple[BaselineKind, ...] = get_args(BaselineKind)
+
+
+def steps(recipe: Recipe, kinds: tuple[BaselineKind, ...], folds: int = 0) -> list[str]:
+    baselines = tuple(Baseline(kind=kind, name=f"my_{kind}") for kind in kinds)
+    splits = replace(recipe.splits, folds=folds)
+    recipe = replace(recipe, baselines=baselines, splits=splits)
+    return list(steps_of_passing(recipe, [one.name for one in baselines], "tiny.yaml"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_command_is_named_for_what_can_be_exported(kind: BaselineKind, tmp_path: Path) -> None:
+    found = steps(recipe_in(tmp_path), (kind,))
+
+    command = f"recipe export baseline tiny.yaml --baseline my_{kind}"
+    assert (command in found) is (kind in EXPORTABLE)
+    assert f"my_{kind}" in found[-1]
+
+
+@pytest.mark.parametrize("kind", ["majority", "longer_answer", "byte_frequencies", "compressor"])
+def test_what_learns_nothing_is_not_to_be_shipped(kind: BaselineKind, tmp_path: Path) -> None:
+    found = steps(recipe_in(tmp_path), (kind,))
+
+    assert found == [
+        f"raise the thresholds: my_{kind} meets them, and it learns nothing of what a text means"
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind", ["zero_shot", "few_shot", "retrieved_few_shot", "untouched", "model"]
+)
+def test_a_model_as_it_stands_needs_no_export(kind: BaselineKind, tmp_path: Path) -> None:
+    ship, how = steps(recipe_in(tmp_path), (kind,))
+
+    assert ship == SHIP
+    assert how.endswith("nothing has to be exported")
+
+
+def test_of_folds_no_model_can_be_exported(tmp_path: Path) -> None:
+    found = steps(recipe_in(tmp_path), ("majority", "tfidf_svm"), folds=5)
+
+    assert found[0] == SHIP
+    assert "in place of splits.folds" in found[1]
+    assert not any(step.startswith("recipe export") for step in found)
+
+
+def test_only_those_that_pass_are_named(tmp_path: Path) -> None:
+    two = tuple(Baseline(kind=kind, name=kind) for kind in ("tfidf_svm", "encoder_linear"))
+    recipe = replace(recipe_in(tmp_path), baselines=two)
+
+    assert list(export_commands(recipe, ["encoder_linear"], "tiny.yaml")) == [
+        "recipe export baseline tiny.yaml --baseline encoder_linear"
+    ]
+
+
+# What is forgotten when a run begins.
+def test_a_run_does_not_count_the_rows_that_one_before_it_has_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = list[int]()
+    nothing: Any = MagicMock()
+    monkeypatch.setattr(loop, "restrict_to", nothing)
+    monkeypatch.setattr(loop, "_run_all", lambda *_: seen.append(SCORED.total()))
+    SCORED[b"{}", False, "bf16", "cpu"] += 300
+
+    loop.run_stages(
+        nothing, Store(tmp_path), inputs=nothing, options=loop.RunOptions(), watcher=nothing
+    )
+
+    assert seen == [0]

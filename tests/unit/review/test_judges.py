@@ -5,19 +5,21 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.evidence.review import Effect, Gate, Review
 from engine.review.findings import review
+from engine.review.rows import RowDivider
 from engine.review.version import Disk, load_side
 from support.changed_data import SPLITS, Pair, Version, file_bytes, pairs, version
 from support.changed_kinds import SHAPES
 from support.data_changes import HARMLESS, HARMLESS_FOR_ALL, OF_EVERY_KIND, WEAKENINGS
 from support.file_changes import MORE_HARMLESS, MORE_WEAKENINGS
 from support.judged_pairs import FOUND, LEFT_OUT, QUIET, WRONG, JudgedPairs
-from support.recipe_pairs import CPU, TOPICS
+from support.recipe_pairs import CPU, TOPICS, cases
 
 SEED = 3
 
@@ -177,3 +179,50 @@ def test_a_pin_that_no_longer_fits_its_file_is_not_known(tmp_path: Path) -> None
 
     assert [(one.code, one.path) for one in result.findings] == [("W121", "data.sources[0].sha256")]
     assert result.gate is Gate.UNKNOWN
+
+
+# Local files that changed under their name, where their rows are too many to be divided here.
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("rows that judged are taken out of the file", ["W206 data.sources[0]"]),
+        ("rows that judge get another answer in the file", ["W206 data.sources[0]"]),
+        ("recorded rows that judge get another answer in the file", ["W206 data.sources[0]"]),
+        ("rows are added to the file, of which a share judges", []),
+    ],
+)
+def test_lines_that_are_gone_are_reported(name: str, expected: list[str], tmp_path: Path) -> None:
+    case = next(one for one in cases() if one.name == name)
+    sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
+
+    result = review(*sides, device=CPU, rows=RowDivider(room=0))
+
+    assert [f"{one.code} {one.path}" for one in result.findings] == expected
+
+
+# A threshold beside the value of the accepted model: what the change lets pass.
+VALUE = "the accepted model has macro_f1 0.81 (0.71 to 0.95)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("macro_f1: {min: 0.75}", "macro_f1: {min: 0.65}"),
+        ("decide_on: lower_bound", "decide_on: point"),
+        ("confidence: 0.95", "confidence: 0.9"),
+        ("min_gain: 0.05", "min_gain: 0.01"),
+    ],
+)
+def test_the_accepted_value_is_shown_with_a_bound(before: str, after: str, tmp_path: Path) -> None:
+    base = next(one for one in cases() if one.name == "another run is accepted")
+    case = replace(
+        base,
+        new_lock="accepted",
+        before=(("macro_f1: {min: 0.60}", "macro_f1: {min: 0.75}"),),
+        edit=((before, after),),
+    )
+    sides = [load_side(path, Disk(), label=path.name) for path in case.write(tmp_path)]
+
+    (found,) = review(*sides, device=CPU).findings
+
+    assert found.says == VALUE

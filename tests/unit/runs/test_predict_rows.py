@@ -1,5 +1,7 @@
 """A file of rows put to a model that needs no weights: what is written stands beside the row that was asked."""
 
+import csv
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import DataError, RecipeError
+from engine.evidence import Mistake
 from engine.progress import Progress
 from engine.recipe.model import Task
 from engine.render.progress import SilentProgress
 from engine.runs import predict_output
+from engine.runs.compare import as_csv
 from engine.runs.predict_output import write_answers
 from engine.runs.predict_rows import AnsweredRows, Ask, RowFile, answer_rows
 from engine.runtime.llama.client import Answer
@@ -213,3 +217,32 @@ def test_answers_to_a_table_are_written_as_it_is(
 
     encoding = "utf-16" if asked_in == "utf-16" else "utf-8"
     assert (tmp_path / output).read_bytes().decode(encoding) == written
+
+
+# Wrong rows as CSV: whole, and with nothing that a spreadsheet computes.
+LONG = "a word, " * 1000 + '"quoted"\nand a second line'
+
+
+def read(text: str) -> dict[str, str]:
+    row = Mistake(
+        id="=id", origin="rows.csv:7", text=text, expected="a", answer="b", confidence=0.5
+    )
+    (found,) = csv.DictReader(io.StringIO(as_csv([row]), newline=""))
+    return found
+
+
+def test_a_long_text_of_several_lines_is_read_back_whole() -> None:
+    assert read(LONG) == {
+        "id": "'=id",
+        "origin": "rows.csv:7",
+        "text": LONG,
+        "expected": "a",
+        "answer": "b",
+        "confidence": "0.5",
+        "differs": "",
+    }
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t"])
+def test_a_text_that_begins_as_a_formula_is_not_one(begin: str) -> None:
+    assert read(f"{begin}cmd|' /C calc'!A0")["text"] == f"'{begin}cmd|' /C calc'!A0"

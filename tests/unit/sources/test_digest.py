@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine.errors import DataError
+from engine.errors import DataError, EnvironmentProblem
 from engine.recipe.model import HubRef, PackageRef, PathRef
-from engine.sources import fetch, identity
+from engine.sources import fetch, identity, local
+from engine.sources.hub import digest_of, require_cached, require_digests
 from engine.sources.local import DigestMemory
 
 
@@ -136,3 +137,81 @@ def test_a_pinned_file_with_its_own_bytes_is_given(tmp_path: Path) -> None:
     file.write_bytes(b"same")
 
     assert fetch(path_ref(file, sha256(b"same")), pytest.fail, pytest.fail) == file  # type: ignore[arg-type]
+
+
+# Files of the hub are held to the digests that the hub names.
+CONTENT = b"weights"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+BLOB = hashlib.sha1(b"blob 7\0" + CONTENT).hexdigest()  # noqa: S324 - git's own
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder that a repository was downloaded into."""
+    metadata = tmp_path / ".cache" / "huggingface" / "download"
+    (metadata / "sub").mkdir(parents=True)
+    (tmp_path / "sub").mkdir()
+    for name, digest in (("model.safetensors", SHA256), ("sub/config.json", BLOB)):
+        (tmp_path / name).write_bytes(CONTENT)
+        (metadata / f"{name}.metadata").write_text(f"{'0' * 40}\n{digest}\n1.0\n", encoding="utf-8")
+    (metadata / "gone.bin.metadata").write_text(f"{'0' * 40}\n{SHA256}\n1.0\n", encoding="utf-8")
+    (metadata / "config.json.metadata").write_text("cut off", encoding="utf-8")
+    (tmp_path / "config.json").write_bytes(b"{}")
+    return tmp_path
+
+
+def test_git_names_a_blob_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+
+    # git hash-object /dev/null
+    assert digest_of(tmp_path / "empty", BLOB) == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+
+
+def test_files_with_their_digests_are_taken(folder: Path) -> None:
+    require_digests(folder, "owner/model")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "sub/config.json"])
+def test_another_byte_is_refused(folder: Path, name: str) -> None:
+    (folder / name).write_bytes(b"Weights")
+
+    with pytest.raises(EnvironmentProblem, match=rf"X810.*{name} of `owner/model`"):
+        require_digests(folder, "owner/model")
+
+
+def test_a_file_of_the_cache_is_held_to_its_name(tmp_path: Path) -> None:
+    blob = tmp_path / "blobs" / SHA256
+    blob.parent.mkdir()
+    blob.write_bytes(CONTENT)
+    (tmp_path / "rows.csv").symlink_to(blob)
+
+    require_cached(tmp_path / "rows.csv", "owner/rows")
+    blob.write_bytes(b"Weights")
+
+    with pytest.raises(EnvironmentProblem, match=r"X810.*rows.csv of `owner/rows`"):
+        require_cached(tmp_path / "rows.csv", "owner/rows")
+
+
+def test_a_plain_file_has_no_digest_to_be_held_to(folder: Path) -> None:
+    require_cached(folder / "config.json", "owner/rows")
+
+
+def test_a_folder_of_very_many_files_is_refused_before_one_is_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `base_model.path: /` is: to hash all of a machine takes hours."""
+    monkeypatch.setattr(local, "MOST_ENTRIES", 3)
+    hashed: list[Path] = []
+    monkeypatch.setattr(DigestMemory, "sha256", lambda _, path: hashed.append(path) or "0" * 64)
+    folder, memory = tmp_path / "base", DigestMemory(tmp_path / "digests.json")
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}").touch()
+    ref = PathRef(path=folder, written="base")
+
+    local.digest_of_path(ref, memory)
+    (folder / "3").touch()
+
+    with pytest.raises(DataError, match="more than 3 files"):
+        local.digest_of_path(ref, memory)
+    assert len(hashed) == 3

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -9,8 +10,9 @@ from engine.evidence import Status, Verdict
 from engine.lock.previous import Previous
 from engine.metrics.predictions import Judging, Prediction, write_predictions
 from engine.metrics.scoring import score
+from engine.pipeline.loop import _require_passed
 from engine.recipe.model import MaxDrop, MinGain, Threshold
-from engine.stages import gate
+from engine.stages import PRODUCTS, STAGES, after_of, gate, load_stage
 from engine.store import make_key
 from engine.store.runs import AcceptedRun
 from engine.values import from_json, to_json
@@ -202,3 +204,29 @@ def test_valid_output_is_that_of_free_decoding(bench: Bench) -> None:
 
 def test_thresholds_and_labels_are_all_the_recipe_can_change(bench: Bench) -> None:
     assert set(gate.recipe_slice(bench.recipe)) == {"acceptance", "task", "splits"}
+
+
+# Stages read and follow only stages that stand before them, and the loop holds `AFTER`.
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_reads_and_follows_only_stages_before_it(name: str) -> None:
+    stage = load_stage(name)
+    before = STAGES[: STAGES.index(name)]
+
+    assert {PRODUCTS.get(need, need) for need in stage.NEEDS} <= set(before)
+    assert set(after_of(name)) <= set(before)
+
+
+def test_a_stage_is_not_begun_before_what_must_have_passed(tmp_path: Path) -> None:
+    verdict = tmp_path / "verdict.json"
+    verdict.write_text('{"status": "fail", "checks": []}', encoding="utf-8")
+    gate = SimpleNamespace(file=lambda name: tmp_path / name)
+    state = cast("Any", SimpleNamespace(artifacts={}, recipe=None))
+
+    with pytest.raises(AssertionError, match="merge before gate"):
+        _require_passed("merge", state)
+    state.artifacts["gate"] = gate
+    with pytest.raises(AssertionError, match="merge before gate"):
+        _require_passed("merge", state)
+    verdict.write_text('{"status": "pass", "checks": []}', encoding="utf-8")
+
+    _require_passed("merge", state)

@@ -13,7 +13,9 @@ from engine.evidence import HistoryPoint, TrainingSummary
 from engine.metrics.predictions import Prediction
 from engine.store import make_key
 from engine.training import curves
-from engine.values import to_json
+from engine.training.curves import svm_curve
+from engine.training.trials import discard
+from engine.values import replace, to_json
 from support.stage_bench import Bench, Quiet, examples, make_bench
 
 HISTORY = (
@@ -111,3 +113,27 @@ def test_without_checkpoints_or_rows_there_is_no_curve(
     rows = examples(40)[:count]
 
     assert curve(tmp_path, monkeypatch, rows=rows, steps=steps) == []
+
+
+# What a sweep leaves for the training of its winner, and how it is cleared.
+def test_weights_are_discarded_where_a_kill_has_left_half_of_those_before_them(
+    tmp_path: Path,
+) -> None:
+    folder, half = tmp_path / "weights", tmp_path / "weights.gone"
+    for one in (folder, half):
+        (one / "result").mkdir(parents=True)
+
+    discard(folder)
+
+    assert [*tmp_path.iterdir()] == []
+
+
+# The learning curve of the SVM where it can be none.
+def test_rows_of_one_group_have_no_curve_and_the_reason_names_it(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path)
+    context = bench._context(bench.artifacts, "0" * 64, tmp_path)
+    train = [replace(row, group="one speaker") for row in examples(60)]
+    found = svm_curve(context, train=train, validation=[])
+
+    assert "all of one group" in found.message
+    assert bench.built == []

@@ -1,14 +1,19 @@
 """Before training it is known whether the base model has what a method names."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from engine.backends.base import CompileInputs, Trained
+from engine.compute.profile import Ranks
 from engine.errors import StageError
-from engine.recipe.model import TrainOnly
+from engine.recipe.model import FewerLayers, HubRef, TrainOnly
+from engine.training import train
 from engine.training.preflight import TRANSPOSED, refuse_unfit, unfit
-from support.launches import make_recipe
+from engine.training.train import refuse_other_precision
+from support.launches import CPU, METHOD, RecordedProgress, make_recipe
 from support.pico import make_pico_model
 
 
@@ -103,3 +108,57 @@ def test_what_is_not_known_of_a_base_model_is_not_refused() -> None:
     method = make_recipe("trl", layers=(0, 2), ranks=(("q_prj", 4),)).method
 
     assert list(unfit(method, layers=None, modules=())) == []
+
+
+# The precision that was measured while training is the planned one, or the training is not believed.
+def trained(facts: dict[str, Any], *, resumed: int | None = None) -> Trained:
+    return Trained(
+        folder=Path("output"),
+        log=Path("train.log"),
+        steps=6,
+        epochs=2.0,
+        seconds=1.0,
+        kept_step=6,
+        stopped_early=False,
+        resumed_from_step=resumed,
+        trainable_parameters=1,
+        total_parameters=2,
+        history=(),
+        facts=facts,
+    )
+
+
+@pytest.mark.parametrize("facts", [{"product_dtype": "float32"}, {}], ids=str)
+def test_another_precision_or_none_is_refused(facts: dict[str, Any]) -> None:
+    with pytest.raises(StageError) as refused:
+        refuse_other_precision(trained(facts), "bf16")
+
+    assert [problem.code for problem in refused.value.problems] == ["B418"]
+
+
+def test_a_training_that_had_been_done_before_measures_nothing() -> None:
+    refuse_other_precision(trained({}, resumed=6), "bf16")
+    refuse_other_precision(trained({"product_dtype": "bfloat16"}), "bf16")
+    with pytest.raises(StageError):
+        refuse_other_precision(trained({}, resumed=3), "bf16")
+
+
+# What the backend is given says whether the base model was cut.
+WHOLE = HubRef(repo="someone/model", revision=None)
+
+
+@pytest.mark.parametrize(
+    ("base_model", "has_all"), [(WHOLE, True), (FewerLayers(of=WHOLE, keep_layers=4), False)]
+)
+def test_only_a_cut_base_model_lacks_layers(
+    base_model: Any, has_all: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = CompileInputs(device=CPU, precision="fp32", train_rows=24, validation_rows=8)
+    monkeypatch.setattr(train, "setting_of", lambda *_: setting)
+    recipe = SimpleNamespace(method=METHOD, base_model=base_model, teacher=None)
+    training: Any = SimpleNamespace(
+        config="", base=Path(), scratch=Path(), rendered=SimpleNamespace(path=Path())
+    )
+    context: Any = SimpleNamespace(recipe=recipe, progress=RecordedProgress(), ranks=Ranks())
+
+    assert train.make_launch(training, context).has_all_layers is has_all

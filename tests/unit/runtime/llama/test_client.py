@@ -13,8 +13,9 @@ from engine.process.start import module
 from engine.runtime.generation.generate import generate
 from engine.runtime.gguf.convert import find_tools, read_facts, write_gguf
 from engine.runtime.llama import client as llama
-from engine.runtime.llama.client import Request, ask_gguf, file_tokenizer
+from engine.runtime.llama.client import FileTokenizer, Request, ask_gguf, file_tokenizer
 from engine.runtime.models.load import LoadedModel
+from engine.runtime.rendering.chat import chat_of
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.tool_process import run_tool
 from support.gguf_labels import choose_gguf
@@ -238,3 +239,31 @@ def test_the_converter_runs_no_code_that_a_model_names(pico_folder: Path, tmp_pa
     run_tool(convert, code="X631", tool="it", reads=(strange,))
 
     assert not (tmp_path / "ran").exists()
+
+
+# A GGUF file is asked by its own template, as the folder that it was made of is asked.
+TURNS = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "good?\n½"}]
+
+
+def test_the_prompt_is_that_of_the_folder(pico: LoadedModel) -> None:
+    chat = chat_of(file_tokenizer(pico_gguf()))
+
+    assert chat.prompt(TURNS) == pico.chat.prompt(TURNS)
+    assert chat.terminator == pico.chat.terminator
+
+
+def test_a_file_that_is_none_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "model.gguf").write_bytes(b"GGUF and no more")
+
+    with pytest.raises(StageError, match="X634"):
+        chat_of(file_tokenizer(tmp_path / "model.gguf"))
+
+
+def test_special_tokens_stand_in_the_template() -> None:
+    template = "{{ bos_token }}{% for m in messages %}{{ m.content }}{{ eos_token }}{% endfor %}"
+    special = {"bos_token": "<s>", "eos_token": "</s>"}
+    tokenizer = FileTokenizer(chat_template=template, **special)
+
+    text = tokenizer.apply_chat_template([{"role": "user", "content": "hi"}])
+
+    assert text == "<s>hi</s>"

@@ -1,6 +1,7 @@
 """One prompt for training and use, whatever the template writes around the answer."""
 
 import json
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,13 @@ import pytest
 from engine.errors import StageError
 from engine.recipe.model import Task
 from engine.recipe.prompt import messages
+from engine.runtime.llama.client import FileTokenizer
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.rendering.chat import load_chat
+from engine.runtime.rendering import chat as templating
+from engine.runtime.rendering.chat import chat_of, left_open, load_chat, with_fixed_date
 from engine.runtime.rendering.task_file import make_task_file, read_task_file, write_task_file
 from engine.values import replace
+from support.model_families import FAMILIES
 
 USER = [{"role": "user", "content": "hello"}]
 TURNS = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -148,3 +152,96 @@ def test_a_task_file_that_is_not_one_is_refused(tmp_path: Path, text: Any) -> No
         read_task_file(tmp_path)
 
     assert caught.value.problems[0].code == "X642"
+
+
+# A template writes the same text on every day, and what it leaves open is known.
+@pytest.mark.parametrize(
+    ("template", "fixed"),
+    [
+        ("{{ strftime_now('%Y-%m-%d') }}", '{{ "2024-07-26" }}'),
+        ('{%- set d = strftime_now( "%d %b %Y" ) %}', '{%- set d = "26 Jul 2024" %}'),
+        ("{% if strftime_now is defined %}a{% endif %}", "{% if true %}a{% endif %}"),
+        ("{% if strftime_now is not defined %}a{% endif %}", "{% if false %}a{% endif %}"),
+        ("{{ messages[0].content }}", "{{ messages[0].content }}"),
+    ],
+)
+def test_the_date_is_the_same_on_every_day(template: str, fixed: str) -> None:
+    assert with_fixed_date(template) == fixed
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% set form = '%H' %}{{ strftime_now(form) }}",
+        "{% set now = strftime_now %}{{ now('%H') }}",
+        "{{ ['a', 'b'] | random }}",
+        "{{ lipsum() }}",
+    ],
+)
+def test_a_template_that_changes_otherwise_is_refused(template: str) -> None:
+    with pytest.raises(StageError, match="X670"):
+        with_fixed_date(template)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_templates_of_known_families_are_kept_but_for_the_date(name: str) -> None:
+    template = FAMILIES[name].text()
+
+    assert (with_fixed_date(template) == template) == ("strftime_now" not in template)
+
+
+@pytest.mark.parametrize(
+    ("opening", "found"),
+    [
+        ("<|im_start|>assistant\n<think>\n", "<think>"),
+        ("<|im_start|>assistant\n<think>\n\n</think>\n\n", ""),
+        ("<|im_start|>assistant\n", ""),
+        ("<start_of_turn>model\n", ""),
+        ("[/INST][THINK]", "<THINK>"),
+    ],
+)
+def test_a_block_that_stays_open_is_found(opening: str, found: str) -> None:
+    assert left_open(opening, "{{ '<think>' }} </think> [THINK][/THINK]") == found
+
+
+# Templates of a stranger's model: rendered, or refused with X603, in seconds and in bounded memory.
+TURNS_TEMPLATING = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</{{ m.role }}>{% endfor %}"
+ENDLESS = (
+    "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}"
+    "{% endfor %}{% endfor %}{% endfor %}" + TURNS_TEMPLATING
+)
+HOSTILE = {
+    "never ends": ENDLESS,
+    "calls itself": "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}" + TURNS_TEMPLATING,
+    "writes 4 GB": "{{ 'a' * 4000000000 }}" + TURNS_TEMPLATING,
+    "writes 4 GB in lists": "{{ ([0] * 4000000000) | length }}" + TURNS_TEMPLATING,
+    "writes more than an integer": "{{ 'a' * 10 ** 30 }}" + TURNS_TEMPLATING,
+    "takes a large power": "{{ 9 ** (9 ** 9) }}" + TURNS_TEMPLATING,
+    "writes a long text": "{{ 'a' * 80000000 }}" + TURNS_TEMPLATING,
+    "divides by nothing": "{{ 1 // 0 }}" + TURNS_TEMPLATING,
+    "asks a list for too much": "{{ messages[99].role.x.y }}" + TURNS_TEMPLATING,
+    "is nested deeply": "{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}" + TURNS_TEMPLATING,
+    "has an error of syntax": "{% for %}",
+    "looks behind": "{{ ''.__class__.__mro__[1].__subclasses__() }}" + TURNS_TEMPLATING,
+}
+
+
+def of_template(template: str) -> FileTokenizer:
+    return FileTokenizer(chat_template=template, bos_token="", eos_token="<end>")
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_a_template_that_does_so_is_refused(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templating, "SECONDS", 0.2)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+
+    with pytest.raises(StageError, match="X603"):
+        chat_of(of_template(HOSTILE[what]))
+
+    assert resource.getrlimit(resource.RLIMIT_AS) == before
+
+
+def test_a_usual_one_is_rendered() -> None:
+    chat = chat_of(of_template(TURNS_TEMPLATING))
+
+    assert chat.before_answer([{"role": "user", "content": "hi"}]) == "<user>hi</user><assistant>"

@@ -1,13 +1,14 @@
 """What is trained is what is asked: the answer alone is learned, and no row is cut without a word."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.data.examples.example import Example, read_examples, write_examples
-from engine.errors import DataError
+from engine.errors import DataError, StageError
 from engine.recipe import prompt
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.files import (
@@ -19,9 +20,18 @@ from engine.runtime.rendering.files import (
 )
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.render_stats import RenderStats
+from engine.runtime.rendering.task_file import (
+    CALIBRATION_FILE,
+    FILE,
+    FileCalibration,
+    read_calibration,
+    read_task_file,
+    write_calibration,
+)
 from engine.runtime.training.sft import tokenised
 from engine.store import Artifact, Store, make_key
-from engine.values import replace
+from engine.values import replace, to_json
+from support.fuzz_targets import TASK as GOOD
 from support.launches import TASK, examples
 from support.rendered import render_rows
 
@@ -205,3 +215,82 @@ def test_one_row_of_several_is_left_out_in_good_english() -> None:
     [note] = stats.notes(limits)
 
     assert note.message == "1 of 8 rows is left out, longer than 8 tokens: a.csv:2"
+
+
+# `calibration.json` beside an exported file: read back as it was written, and refused where it is none.
+KEPT = FileCalibration(form="Q4_0", temperature=1.25, fitted_rows=120, abstain_below=0.8125)
+
+
+def test_it_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    write_calibration(tmp_path, KEPT)
+
+    assert read_calibration(tmp_path) == KEPT
+
+
+def test_a_model_without_one_has_none(tmp_path: Path) -> None:
+    assert read_calibration(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"temperature": 0},
+        {"temperature": True},
+        {"temperature": 1e999},
+        {"abstain_below": 1.5},
+        {"abstain_below": "0.5"},
+        {"fitted_rows": 1.5},
+        {"form": None},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_what_is_no_calibration_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    text = json.dumps({"version": 1, **to_json(KEPT), **change})
+    (tmp_path / CALIBRATION_FILE).write_text(text, encoding="utf-8")
+
+    with pytest.raises(StageError) as caught:
+        read_calibration(tmp_path)
+
+    assert [problem.code for problem in caught.value.problems] == ["X826"]
+
+
+# `task.json` beside a stranger's GGUF: read, or refused with X642, whatever it holds.
+def test_a_whole_one_is_read(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(json.dumps(GOOD))
+
+    assert read_task_file(tmp_path).max_new_tokens == 9
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "null", "[]", "1", '"x"', "{}", '{"version": 2}', "\x00"),
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"version": ' + "9" * 10_000 + "}",
+        json.dumps({**GOOD, "max_new_tokens": 10**9}),
+        json.dumps({**GOOD, "max_new_tokens": 0}),
+        json.dumps({**GOOD, "max_new_tokens": "9"}),
+        json.dumps({**GOOD, "before": 1}),
+        json.dumps({**GOOD, "answers": ["x"]}),
+        json.dumps({**GOOD, "answers": [1, 2]}),
+        json.dumps({**GOOD, "task": []}),
+        json.dumps({**GOOD, "task": {**GOOD["task"], "labels": None}}),
+        json.dumps({**GOOD, "task": {**GOOD["task"], "kind": {}}}),
+        json.dumps({**GOOD, "task": {**GOOD["task"], "schema": [1]}}),
+    ],
+)
+def test_anything_else_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(text)
+
+    with pytest.raises(StageError, match="X642"):
+        read_task_file(tmp_path)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / FILE)
+
+    with pytest.raises(StageError, match="X642"):
+        read_task_file(tmp_path)

@@ -1,6 +1,7 @@
 """What the callback tells of a training, called as the trainer calls it; nothing is trained."""
 
 import json
+import math
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,13 +9,18 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from engine.backends.trainer_state import checkpoints
 from engine.backends.usage import UsageMeter
+from engine.errors import StageError
 from engine.files.digests import FILE, read_digests
 from engine.runtime.training import callbacks
 from engine.runtime.training.callbacks import MOST_OVERFLOWS, Watch
+from engine.runtime.training.event_file import evaluations_since_best, scheduled_losses
 from engine.runtime.training.in_force import method_facts, module_facts
+from engine.runtime.training.saved_weights import adapter_norm, model_norm
 
 
 def tiny() -> Any:
@@ -284,3 +290,81 @@ def test_the_method_in_force_is_read_off_the_model(tmp_path: Path) -> None:
     assert (found["rank"], found["alpha"], found["frozen_parts"]) == (2, 6, 1)
     assert module_facts(model) == {"adapted": ["out"], "plain": [], "partly": 0}
     assert module_facts(tiny()) == {}
+
+
+# Early stopping counts the evaluations of the schedule, whether or not training was interrupted between them.
+Log = list[dict[str, float]]
+
+WHOLE: Log = [
+    {"step": 0, "eval_loss": 0.1},
+    {"step": 5, "eval_loss": 0.5},
+    {"step": 6, "loss": 0.4},
+    {"step": 10, "eval_loss": 0.3},
+    {"step": 15, "eval_loss": 0.4},
+    {"step": 17, "eval_loss": 0.6},
+]
+
+
+@pytest.mark.parametrize("extra", [{"step": 12, "eval_loss": 0.01}, {"step": 10, "eval_loss": 0.2}])
+def test_what_going_on_adds_to_the_log_is_not_counted(extra: dict[str, float]) -> None:
+    log = sorted([*WHOLE, extra], key=lambda entry: entry["step"])
+
+    assert scheduled_losses(log, every=5, steps=17) == (0.5, 0.3, 0.4, 0.6)
+
+
+def test_patience_is_what_came_after_the_best() -> None:
+    assert evaluations_since_best(scheduled_losses(WHOLE, every=5, steps=17)) == 2
+    assert evaluations_since_best(()) == 0
+    assert evaluations_since_best((0.5, 0.5)) == 1
+
+
+# Trained weights are believed only when they are finite, paired and moved.
+A, B = "base_model.model.q.lora_A.weight", "base_model.model.q.lora_B.weight"
+
+
+def _adapter(folder: Path, tensors: dict[str, torch.Tensor]) -> Path:
+    config = {"r": 2, "lora_alpha": 4}
+    (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
+    save_file(tensors, folder / "adapter_model.safetensors")
+    return folder
+
+
+def test_the_norm_is_that_of_the_whole_delta(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(1)
+    a = torch.randn(2, 5, generator=generator)
+    b = torch.randn(3, 2, generator=generator)
+
+    norm = adapter_norm(_adapter(tmp_path, {A: a, B: b}))
+
+    assert norm == pytest.approx(float(torch.linalg.matrix_norm(2.0 * b @ a)), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "code"),
+    [
+        ({A: torch.ones(2, 5), B: torch.zeros(3, 2)}, "B416"),
+        ({A: torch.full((2, 5), math.nan), B: torch.ones(3, 2)}, "B415"),
+        ({A: torch.ones(2, 5), B: torch.full((3, 2), math.inf)}, "B415"),
+        ({A: torch.ones(2, 5)}, "B417"),
+        ({B: torch.ones(3, 2)}, "B417"),
+        ({A: torch.ones(2, 5), B: torch.ones(3, 2), "other": torch.ones(1)}, "B417"),
+    ],
+)
+def test_an_adapter_that_learned_nothing_or_is_damaged_is_refused(
+    tmp_path: Path, tensors: dict[str, torch.Tensor], code: str
+) -> None:
+    with pytest.raises(StageError) as refused:
+        adapter_norm(_adapter(tmp_path, tensors))
+
+    assert [problem.code for problem in refused.value.problems] == [code]
+
+
+def test_the_norm_of_full_training_is_the_distance_from_the_base(tmp_path: Path) -> None:
+    base, model = tmp_path / "base", tmp_path / "model"
+    for folder, value in ((base, 1.0), (model, 3.0)):
+        folder.mkdir()
+        save_file({"w": torch.full((2, 2), value)}, folder / "model.safetensors")
+
+    assert model_norm(model, base) == pytest.approx(4.0)
+    with pytest.raises(StageError):
+        model_norm(base, base)

@@ -1,6 +1,7 @@
 """Steps that are not those of the rendered rows are named, and sound ones are not."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,11 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.runtime.rendering.files import IGNORED
+from engine.runtime.training.first_step import nats_and_ahead, padded_row
+from engine.runtime.training.gradients import Gradients, agreement, difference, keep_unpacked
 from engine.runtime.training.reference import Reference, places_of
 from support.apple import on_apple_gpu
+from support.pico import make_pico_model
 
 ARGS = SimpleNamespace(
     **dict.fromkeys(("fp16", "bf16"), False),
@@ -194,3 +198,161 @@ def test_rows_that_are_padded_in_front_are_found_there() -> None:
     ]
 
     assert places_of(rows, {"input_ids": ids}, torch.zeros(2, 5, 9)) == ([3, 7, 8], [7, 4, 5])
+
+
+# A row that is padded in a batch is found there, and a model that sees what comes later.
+SHORT = ((5, 6, 7), [IGNORED, 6, 7])
+LONG = ((5, 6, 7, 8, 9), [IGNORED, IGNORED, 7, 8, 9])
+
+
+def test_a_row_is_found_in_front_of_what_pads_it() -> None:
+    ids, labels = [list(LONG[0]), [5, 6, 7, 0, 0]], [LONG[1], [*SHORT[1], IGNORED, IGNORED]]
+
+    number, part, row = padded_row(ids, labels, iter([LONG, SHORT])) or (0, slice(0), {})
+
+    assert (number, part, row["input_ids"]) == (1, slice(0, 3), SHORT[0])
+
+
+def test_so_is_one_behind_it() -> None:
+    ids, labels = [list(LONG[0]), [0, 0, 5, 6, 7]], [LONG[1], [IGNORED, IGNORED, *SHORT[1]]]
+
+    number, part, _ = padded_row(ids, labels, iter([LONG, SHORT])) or (0, slice(0), {})
+
+    assert (number, part) == (1, slice(2, 5))
+
+
+def test_the_longest_is_not_padded() -> None:
+    assert padded_row([list(LONG[0])], [LONG[1]], iter([LONG, SHORT])) is None
+
+
+def test_rows_that_learn_otherwise_are_not_taken() -> None:
+    ids, labels = [[5, 6, 7, 0, 0]], [[IGNORED, IGNORED, 7, IGNORED, IGNORED]]
+
+    assert padded_row(ids, labels, iter([SHORT])) is None
+
+
+def model(**settings: Any) -> Any:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "vocab_size": 50, "initializer_range": 0.4}
+    made = LlamaForCausalLM(LlamaConfig(**sizes, **heads, attn_implementation="eager", **settings))
+    return made.eval()
+
+
+START = [3, 9, 4, 4, 7, 1, 8, 2, 6]
+ALIKE = [[*START, *range(10, 20)], [*START, *range(20, 32)]]
+APART = [[5, *START, *range(10, 20)], [*START, *range(20, 32)]]
+
+
+def looked(ids: list[list[int]], *, sees_all: bool) -> tuple[list[Any], float, list[int]]:
+    """What is found of two rows, and how many rows each pass has."""
+    asked, passes = model(), list[int]()
+    if sees_all:
+        for layer in asked.model.layers:
+            attend = layer.self_attn.forward
+            layer.self_attn.forward = lambda *given, attend=attend, **named: attend(
+                *given, **{**named, "attention_mask": None}
+            )
+    asked.register_forward_pre_hook(
+        lambda _, __, named: passes.append(len(named["input_ids"])), with_kwargs=True
+    )
+    return *nats_and_ahead(asked, rows_of(ids)), passes
+
+
+def rows_of(ids: list[list[int]]) -> list[Any]:
+    return [{"input_ids": one, "labels": [IGNORED, *one[1:]]} for one in ids]
+
+
+@pytest.mark.parametrize(("ids", "size"), [(ALIKE, 3), (APART, 3), (ALIKE[:1], 2)])
+def test_a_model_that_sees_what_comes_later_is_found(ids: Any, size: int) -> None:
+    found, sound, passes = looked(ids, sees_all=False)
+    _, ahead, _ = looked(ids, sees_all=True)
+
+    assert sum(passes) == size
+    assert sound < 1e-5
+    assert ahead > 0.1
+    by_itself = [nats_and_ahead(model(), [row])[0] for row in rows_of(ids)]
+    for one, (other,) in zip(found, by_itself, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+# Gradients before and after an evaluation, of a model with 4-bit weights; nothing else is changed by asking.
+def collated(rows: Any) -> Any:
+    """One row as a batch."""
+    import torch
+
+    return {name: torch.tensor([rows[0][name]]) for name in ("input_ids", "labels")}
+
+
+ROWS_GRADIENTS = [{"input_ids": list(range(3, 40))}]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
+
+
+def loaded(base: Path, *, four_bit: bool, dropout: float = 0.5) -> Any:
+    """The tiny model with an adapter."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    quantization = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(
+        base,
+        dtype=torch.float32,
+        quantization_config=quantization if four_bit else None,
+        device_map={"": "cpu"} if four_bit else None,
+    )
+    lora = LoraConfig(task_type="CAUSAL_LM", r=4, lora_dropout=dropout, target_modules="all-linear")
+    return get_peft_model(model, lora)
+
+
+def test_a_model_without_4bit_weights_is_not_asked(base: Path) -> None:
+    assert agreement(loaded(base, four_bit=False), ROWS_GRADIENTS, collated) is None
+
+
+@pytest.mark.parametrize("column", ["input_ids", "prompt_ids", "prompt_input_ids"])
+def test_weights_that_stay_unpacked_keep_their_gradients(base: Path, column: str) -> None:
+    model = loaded(base, four_bit=True)
+    keep_unpacked(model)
+
+    assert agreement(model, [{column: ROWS_GRADIENTS[0]["input_ids"]}], collated) == 1.0
+
+
+@pytest.mark.filterwarnings("ignore:.*an autograd kernel was not registered")
+def test_weights_that_are_repacked_do_not(base: Path) -> None:
+    from bitsandbytes.functional import has_avx512bf16
+
+    if not has_avx512bf16():
+        pytest.skip("this CPU has no AVX512-BF16")
+    cosine = agreement(loaded(base, four_bit=True), ROWS_GRADIENTS, collated)
+
+    assert cosine is not None
+    assert cosine < 0.9
+
+
+def test_asking_leaves_modes_gradients_and_random_numbers_as_they_were(base: Path) -> None:
+    import torch
+
+    model = loaded(base, four_bit=True)
+    keep_unpacked(model)
+    modes = [module.training for module in model.modules()]
+    state = torch.random.get_rng_state()
+
+    agreement(model, ROWS_GRADIENTS, collated)
+
+    assert [module.training for module in model.modules()] == modes
+    assert torch.random.get_rng_state().equal(state)
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_gradients_of_an_apple_gpu_are_compared_elsewhere() -> None:
+    import torch
+
+    one, two = (on_apple_gpu(torch.tensor([3.0, size])) for size in (4.0, 4.5))
+
+    found = difference(Gradients(loss=1.0, tensors=[one]), Gradients(loss=1.0, tensors=[two]))
+
+    assert found == pytest.approx(0.1)

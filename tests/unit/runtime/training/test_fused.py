@@ -1,0 +1,176 @@
+"""A layer and its adapter in one function give what PEFT's steps give."""
+
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
+
+from engine.runtime.training.fused_lora import _Norm, _Product, fuse, fuse_norms
+
+
+def adapted(*, bias: bool = False, dtype: torch.dtype = torch.bfloat16, **settings: Any) -> Any:
+    torch.manual_seed(1)
+    model = nn.Sequential()
+    model.add_module("one", nn.Linear(24, 32, bias=bias))
+    model.add_module("two", nn.Linear(32, 8, bias=bias))
+    config = LoraConfig(r=4, lora_alpha=6, target_modules=["one", "two"], **settings)
+    found = get_peft_model(model.to(dtype), config)
+    for name, weight in found.named_parameters():
+        if "lora_B" in name:  # begins as zeros, which would hide half of the gradients
+            nn.init.normal_(weight, std=0.3)
+    return found
+
+
+def answer(model: Any, x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    model.zero_grad()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = model(x)
+    y.float().pow(2).sum().backward()
+    return y.detach(), [one.grad.clone() for one in model.parameters() if one.requires_grad]
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_product_and_gradients_are_those_of_peft_but_for_rounding(*, bias: bool) -> None:
+    model, x = adapted(bias=bias), torch.randn(2, 7, 24, dtype=torch.bfloat16)
+
+    y, gradients = answer(model, x)
+    assert fuse(model, on=True) == 2
+    fused, others = answer(model, x)
+
+    torch.testing.assert_close(fused, y, rtol=0.03, atol=0.05)
+    for one, other in zip(gradients, others, strict=True):
+        assert one.dtype == other.dtype
+        assert ((one - other).norm() / one.norm()).item() < 0.02
+
+
+def test_the_gradients_are_the_derivatives() -> None:
+    def of(rows: int, columns: int) -> torch.Tensor:
+        return torch.randn(rows, columns, dtype=torch.float64)
+
+    x, weight, a, b = of(5, 6), of(4, 6), of(2, 6), of(4, 2)
+    learned = [one.requires_grad_() for one in (x, a, b)]
+
+    assert torch.autograd.gradcheck(lambda x, a, b: _Product.apply(x, weight, a, b, 1.5), learned)
+
+
+def test_off_is_as_peft_made_it() -> None:
+    model, x = adapted(), torch.randn(3, 24, dtype=torch.bfloat16)
+    before, _ = answer(model, x)
+
+    fuse(model, on=True)
+    fuse(model, on=False)
+
+    assert torch.equal(answer(model, x)[0], before)
+    assert not any("forward" in vars(layer) for layer in model.modules())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lora_dropout": 0.1},
+        {"use_dora": True},
+        {"lora_bias": True, "bias": True},
+        {"dtype": torch.float32},
+    ],
+)
+def test_what_is_more_than_a_plain_adapter_is_left_to_peft(settings: dict[str, Any]) -> None:
+    assert fuse(adapted(**settings), on=True) == 0
+
+
+def test_a_disabled_adapter_is_not_added() -> None:
+    model, x = adapted(), torch.randn(3, 24, dtype=torch.bfloat16)
+    fuse(model, on=True)
+
+    with model.disable_adapter():
+        plain = model(x)
+
+    assert torch.equal(
+        plain, model.base_model.model.two.base_layer(model.base_model.model.one.base_layer(x))
+    )
+
+
+def test_a_layer_that_is_looked_at_computes_its_own_product() -> None:
+    model, x = adapted(), torch.randn(3, 24, dtype=torch.bfloat16)
+    seen: list[torch.dtype] = []
+    layer = model.base_model.model.one.base_layer
+    hook = layer.register_forward_hook(lambda _, __, result: seen.append(result.dtype))
+    fuse(model, on=True)
+
+    answer(model, x)
+    hook.remove()
+    answer(model, x)
+
+    assert seen == [torch.bfloat16]
+
+
+# A norm in few passes gives what transformers' steps give.
+def norm(dtype: torch.dtype = torch.bfloat16, kind: Any = LlamaRMSNorm) -> Any:
+    torch.manual_seed(2)
+    found = kind(48).to(dtype)
+    torch.nn.init.uniform_(found.weight, 0.5, 2)
+    return torch.nn.Sequential(found.requires_grad_(False))
+
+
+def answer_of_fused_norm(model: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    x = x.clone().requires_grad_()
+    y = model(x)
+    (y.float() ** 3).sum().backward()
+    assert x.grad is not None
+    return y.detach(), x.grad
+
+
+def test_the_norm_is_that_of_transformers_and_its_gradient_is_as_exact() -> None:
+    model, x = norm(), torch.randn(5, 7, 48, dtype=torch.bfloat16) * 3
+    y, gradient = answer_of_fused_norm(model, x)
+    _, exact = answer_of_fused_norm(norm(torch.float64), x.double())
+
+    assert fuse_norms(model, on=True) == 1
+    fused, other = answer_of_fused_norm(model, x)
+
+    torch.testing.assert_close(fused, y, rtol=0.01, atol=0.01)
+    away = [float((one.double() - exact).norm() / exact.norm()) for one in (gradient, other)]
+    assert away[1] < max(1.2 * away[0], 0.01)
+
+
+def test_the_gradient_is_the_derivative() -> None:
+    x, weight = torch.randn(3, 6, dtype=torch.float64), torch.rand(6, dtype=torch.float64) + 0.5
+
+    assert torch.autograd.gradcheck(lambda x: _Norm.apply(x, weight, 1e-5), (x.requires_grad_(),))
+
+
+def test_off_is_as_transformers_made_it() -> None:
+    model = norm()
+    fuse_norms(model, on=True)
+    fuse_norms(model, on=False)
+
+    assert "forward" not in vars(model[0])
+
+
+def test_a_norm_of_another_kind_or_one_that_learns_is_left_alone() -> None:
+    learning = norm().requires_grad_(True)
+
+    assert fuse_norms(norm(kind=GemmaRMSNorm), on=True) == 0
+    assert fuse_norms(learning, on=True) == 0
+    assert fuse_norms(norm(torch.float32), on=True) == 0
+
+
+def test_a_norm_that_adds_one_to_its_weights_is_seen_by_what_it_computes() -> None:
+    class Shifted(LlamaRMSNorm):  # type: ignore[misc]  # transformers is untyped here
+        def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = super().forward(hidden_states) + 1
+            return found
+
+    assert fuse_norms(norm(kind=Shifted), on=True) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32])
+def test_states_of_another_precision_are_normed_as_before(dtype: torch.dtype) -> None:
+    model, x = norm(), torch.randn(2, 48, dtype=dtype)
+    before = model(x)
+    fuse_norms(model, on=True)
+
+    assert torch.equal(model(x), before)

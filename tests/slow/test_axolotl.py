@@ -1,5 +1,6 @@
 """Axolotl for real, on the CPU: the contract on a tiny model, and bf16 where the CPU has it."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,14 @@ from engine.runtime.training.saved_weights import adapter_norm, model_norm
 from engine.values import replace
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe
+from support.method_options import OPTIONS, Option
 from support.pico import SPECIAL, SPECIAL_TOKENS, make_pico_model
 from support.preferences import LOSSES, preference_launch, preference_recipe, trained_and_resumed
 from support.soft_targets import ALL_ROWS, THREE_STEPS, first_loss, soft_launch, soft_recipe
+from support.ways import TRIED_HERE, Way, way_launch
 
 __all__ = ["finished"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked")]
-
-
-@pytest.fixture(scope="session")
-def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
 
 
 class TestAxolotlTrains(TrainSuite):
@@ -260,3 +258,45 @@ def test_a_killed_training_with_soft_targets_goes_on_to_the_same_weights(
     assert resumed.resumed_from_step == 3
     name = "adapter_model.safetensors"
     assert (resumed.folder / name).read_bytes() == (whole.folder / name).read_bytes()
+
+
+# Axolotl trains three steps with every option of `method`, on the CPU, and what it trained is what was asked for.
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS.keys())
+def test_axolotl_trains_with_an_option(option: Option, tmp_path: Path, pico_model: Path) -> None:
+    recipe = make_recipe("axolotl", epochs=1.0, early_stopping=None, **option.method)
+    launch = make_launch(recipe, tmp_path, pico_model, device=replace(CPU, cores=1))
+
+    trained = load_backend("axolotl").train(launch)
+
+    assert (trained.steps, trained.trainable_parameters) == (3, option.trained)
+    if launch.method.kind == "full":
+        assert model_norm(trained.folder, pico_model) > 0
+        return
+    config = json.loads((trained.folder / "adapter_config.json").read_text(encoding="utf-8"))
+    assert {key: config[key] for key in option.adapter} == option.adapter
+    assert adapter_norm(trained.folder) > 0
+
+
+# Axolotl trains in every way that is no option and no preference, which have files of their own, on the CPU.
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("way", TRIED_HERE.values(), ids=TRIED_HERE.keys())
+def test_axolotl_trains_it_as_trl_does(way: Way, tmp_path: Path, pico_model: Path) -> None:
+    launch = way_launch("axolotl", way, tmp_path / "axolotl", pico_model)
+    beside = way_launch("trl", way, tmp_path / "trl", pico_model)
+
+    trained, reference = (
+        load_backend(name).train(one) for name, one in (("axolotl", launch), ("trl", beside))
+    )
+
+    assert trained.steps == reference.steps >= 3
+    first, expected = (
+        next(point.eval_loss for point in one.history if point.eval_loss is not None)
+        for one in (trained, reference)
+    )
+    # Each library packs the weights of qlora into 4 bits by itself.
+    assert first == pytest.approx(expected, rel=1e-2 if launch.method.kind == "qlora" else 1e-3)
+    if launch.method.kind == "full":
+        assert model_norm(trained.folder, launch.base_model) > 0
+    else:
+        assert adapter_norm(trained.folder) > 0

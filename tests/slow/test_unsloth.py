@@ -11,16 +11,10 @@ from engine.runtime.training.saved_weights import model_norm
 from engine.values import replace
 from support.backend_suite import TrainSuite, finished
 from support.launches import CPU, make_launch, make_recipe
-from support.pico import make_pico_model
 from support.unsloth_stand_in import needs_unsloth
 
 __all__ = ["finished"]
 pytestmark = [pytest.mark.slow, needs_unsloth]
-
-
-@pytest.fixture(scope="session")
-def pico_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_pico_model(tmp_path_factory.mktemp("pico") / "model")
 
 
 class TestUnslothTrains(TrainSuite):

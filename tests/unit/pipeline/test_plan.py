@@ -1,6 +1,5 @@
 from pathlib import Path
 from typing import Any, get_args
-from unittest.mock import MagicMock
 
 import pytest
 import yaml
@@ -8,7 +7,6 @@ import yaml
 from engine.backends import axolotl_gpu
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, draw_of, inputs_of, recorded_rows
 from engine.lock.file import Lock, LockedSplit
-from engine.pipeline import loop
 from engine.pipeline.plan import (
     UNKNOWN,
     Plan,
@@ -22,7 +20,6 @@ from engine.pipeline.report import SHIP, export_commands, steps_of_passing
 from engine.recipe import load_recipe
 from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import Baseline, BaselineKind, PathRef, Recipe
-from engine.runtime.scoring.label_search import SCORED
 from engine.stages import evaluate
 from engine.store import Store
 from engine.store.runs import AcceptedRun
@@ -311,20 +308,3 @@ def test_only_those_that_pass_are_named(tmp_path: Path) -> None:
     assert list(export_commands(recipe, ["encoder_linear"], "tiny.yaml")) == [
         "recipe export baseline tiny.yaml --baseline encoder_linear"
     ]
-
-
-# What is forgotten when a run begins.
-def test_a_run_does_not_count_the_rows_that_one_before_it_has_scored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = list[int]()
-    nothing: Any = MagicMock()
-    monkeypatch.setattr(loop, "restrict_to", nothing)
-    monkeypatch.setattr(loop, "_run_all", lambda *_: seen.append(SCORED.total()))
-    SCORED[b"{}", False, "bf16", "cpu"] += 300
-
-    loop.run_stages(
-        nothing, Store(tmp_path), inputs=nothing, options=loop.RunOptions(), watcher=nothing
-    )
-
-    assert seen == [0]

@@ -104,7 +104,7 @@ def test_a_baseline_is_trained_once_and_asked_anew_where_its_training_rows_are_o
 
 
 # The answer that is asked again is sure, and not that of the rows beside it.
-def rows(*answers: tuple[str | None, float]) -> list[Prediction]:
+def answered(*answers: tuple[str | None, float]) -> list[Prediction]:
     return [
         Prediction(id=str(at), target="a", label=label, text=label or "", probability=probability)
         for at, (label, probability) in enumerate(answers)
@@ -116,14 +116,14 @@ def between_others(written: Sequence[Prediction]) -> list[int]:
 
 
 def test_sure_ones_between_others_are_taken_the_shortest_first() -> None:
-    found = rows(("a", 0.9), ("b", 0.85), ("a", 0.95), ("b", 0.99), ("b", 0.9))
+    found = answered(("a", 0.9), ("b", 0.85), ("a", 0.95), ("b", 0.99), ("b", 0.9))
 
     assert between_others(found) == [2, 1]
     assert cached.between_others(found, [3, 1, 2, 1, 1]) == [1, 2]
 
 
 def test_of_many_the_surest_are_taken() -> None:
-    found = rows(*(("ab"[at % 2], 0.9 + at / 1000) for at in range(90)))
+    found = answered(*(("ab"[at % 2], 0.9 + at / 1000) for at in range(90)))
     taken = cached.between_others(found, [len(found) - at for at in range(len(found))])
 
     assert taken == [88, 87, 86]
@@ -131,17 +131,17 @@ def test_of_many_the_surest_are_taken() -> None:
 
 
 def test_none_is_where_none_is_sure() -> None:
-    assert between_others(rows(("a", 0.9), ("b", 0.6), ("a", 0.9))) == []
+    assert between_others(answered(("a", 0.9), ("b", 0.6), ("a", 0.9))) == []
 
 
 def test_none_is_where_no_answer_differs_from_both() -> None:
-    assert between_others(rows(("a", 0.9), ("a", 0.9), ("b", 0.9), ("b", 0.9))) == []
-    assert between_others(rows(("a", 0.9), ("b", 0.9))) == []
+    assert between_others(answered(("a", 0.9), ("a", 0.9), ("b", 0.9), ("b", 0.9))) == []
+    assert between_others(answered(("a", 0.9), ("b", 0.9))) == []
     assert between_others([]) == []
 
 
 def test_nor_beside_a_row_without_an_answer() -> None:
-    assert between_others(rows((None, 0.0), ("b", 0.9), ("a", 0.9))) == []
+    assert between_others(answered((None, 0.0), ("b", 0.9), ("a", 0.9))) == []
 
 
 # What each request for a synthetic row says, and what the answer to it has to look like.

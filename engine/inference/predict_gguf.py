@@ -47,7 +47,7 @@ def ask_exported(
     threads: int,
     progress: Progress,
 ) -> Predictions:
-    """Return the most probable labels; `chat` is the merged model's. EnvironmentProblem X814, StageError X816."""
+    """Return the most probable labels; `chat` is the merged model's. StageError X816."""
     from engine.runtime.graph.session import ask_graph  # only where a graph is asked
 
     task = asked.task

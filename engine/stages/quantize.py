@@ -55,12 +55,12 @@ def run(context: StageContext) -> None:
 
 
 def _graph_slice(recipe: Recipe) -> Payload:
-    from engine.runtime.graph import client  # only where a graph is asked for
+    from engine.exporters import onnx  # only where a graph is asked for
 
     return {
         "precision": recipe.export.graph_precision or "fp32",
-        "revision": client.REVISION,
-        "versions": {tool: version_of(tool) for tool in sorted(client.TOOLS)},
+        "revision": onnx.REVISION,
+        "versions": {tool: version_of(tool) for tool in sorted(onnx.TOOLS)},
     }
 
 

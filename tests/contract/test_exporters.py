@@ -99,6 +99,16 @@ def test_a_missing_quantizer_is_reported_before_anything_runs() -> None:
     assert [problem.code for problem in problems] == ["X630"]
 
 
+def test_a_missing_runtime_of_graphs_is_named_with_its_extra() -> None:
+    def find_version(name: str) -> str | None:
+        return None if name == "onnxruntime" else "1.0"
+
+    (problem,) = load_exporter(ONNX).check(find_version)
+
+    assert problem.message == "the export to `onnx` needs onnxruntime"
+    assert (problem.code, problem.hint) == ("X814", "uv sync --extra onnx")
+
+
 def test_the_modelfile_writes_what_the_chat_template_writes(exports: dict[str, Any]) -> None:
     _, (workdir, _) = exports["ollama"]
 

@@ -11,7 +11,7 @@ import onnx_ir
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from engine.runtime.graph.client import GRAPH_FILE, INPUTS, OUTPUT
+from engine.runtime.graph.session import GRAPH_FILE, INPUTS
 from engine.runtime.models.load import DTYPES, load_whole
 
 ROWS, TOKENS = 2, 11
@@ -43,7 +43,7 @@ def write_onnx(model: Path, target: Path, precision: str) -> None:
             (rows, torch.ones_like(rows)),
             dynamo=True,
             input_names=INPUTS,
-            output_names=(OUTPUT,),
+            output_names=("logits",),
             dynamic_shapes=dict.fromkeys(INPUTS, axes),
             verbose=False,
         )

@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from engine.environment import version_of
-from engine.errors import EnvironmentProblem
 from engine.failures import library_errors
 from engine.progress import Progress
-from engine.runtime.graph.client import GRAPH_FILE, INPUTS, TOKENIZER, missing_tools
 from engine.runtime.scoring.label_search import LabelChoice, Search, make_tree
 from engine.values import Value
 
+GRAPH_FILE: Final = "model.onnx"
+"""The file that is loaded; as Optimum names it."""
+INPUTS: Final = ("input_ids", "attention_mask")
+TOKENIZER: Final = "tokenizer.json"
 Logits = NDArray[np.float32]
 Run = Callable[[Sequence[int]], Logits]
 
@@ -38,9 +40,7 @@ def ask_graph(
     threads: int,
     progress: Progress,
 ) -> GraphAnswers:
-    """Return for each prompt the shares of all `answers`. EnvironmentProblem X814, StageError X816."""
-    if (problem := missing_tools(version_of)) is not None:
-        raise EnvironmentProblem(problem)
+    """Return for each prompt the shares of all `answers`. StageError X816."""
     with library_errors("X816", "ONNX Runtime failed", hint="install a newer runtime"):
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         rows, tokens = (

@@ -16,8 +16,7 @@ from engine.bundle.build import make_bundle
 from engine.bundle.verify import check_bundle
 from engine.exporters import onnx as exporter
 from engine.runtime.graph import session
-from engine.runtime.graph.client import GRAPH_FILE
-from engine.runtime.models.merge import copy_beside
+from engine.runtime.graph.session import GRAPH_FILE
 from support.project import Outcome, Project
 from support.runs import report, run_folders
 
@@ -35,12 +34,12 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> list[Damage]:
 
     damages: list[Damage] = []
 
-    def write_graph(model: Path, target: Path, **_named: Any) -> None:
+    def run_tool(command: Any, **_named: Any) -> None:
+        model, target = map(Path, command.arguments[:2])
         weights = load_file(model / "model.safetensors")
         for damage in damages:
             damage(weights)
         save_file(weights, target / GRAPH_FILE, metadata={"format": "pt"})
-        copy_beside(model, target)
 
     def load(folder: Path, *, threads: int) -> session.Run:
         beside = folder.parent / "onnx as a model"
@@ -56,9 +55,8 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> list[Damage]:
 
         return run
 
-    monkeypatch.setattr(exporter, "write_graph", write_graph)
-    monkeypatch.setattr(exporter, "missing_tools", lambda *_given: None)
-    monkeypatch.setattr(session, "missing_tools", lambda *_given: None)
+    monkeypatch.setattr(exporter, "run_tool", run_tool)
+    monkeypatch.setattr(exporter, "check", lambda *_given: ())
     monkeypatch.setattr(session, "load", load)
     return damages
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-import engine.runtime.generation.packed_decoding as module
+import engine.runtime.generation.generate as module
 from engine.recipe.answer_grammar import object_grammar
 from engine.runtime.generation.generate import generate
 from engine.runtime.generation.grammar import Grammar

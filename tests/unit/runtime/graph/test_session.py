@@ -1,16 +1,14 @@
 """A graph is scored as the model is: the same answers, shares and tokens, whatever runs it."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from engine.errors import EnvironmentProblem, StageError
+from engine.errors import StageError
 from engine.render.progress import SilentProgress
 from engine.runtime.graph import session
-from engine.runtime.graph.client import missing_tools
 from engine.runtime.graph.session import ask_graph
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.label_scoring import choose
@@ -67,7 +65,6 @@ def test_the_tokenizer_beside_the_graph_reads_the_prompts(
     pico: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts, answers = asked(pico)
-    monkeypatch.setattr(session, "missing_tools", lambda _find: None)
     monkeypatch.setattr(session, "load", lambda *_given, **_named: as_graph(pico))
 
     found = ask_graph(pico.folder, prompts, answers, threads=1, progress=SilentProgress())
@@ -82,27 +79,7 @@ def test_a_graph_that_the_runtime_refuses_is_named(
     def refuse(*_given: object, **_named: object) -> session.Run:
         raise RuntimeError("Protobuf parsing failed")
 
-    monkeypatch.setattr(session, "missing_tools", lambda _find: None)
     monkeypatch.setattr(session, "load", refuse)
 
     with pytest.raises(StageError, match="Protobuf parsing failed"):
         ask_graph(pico.folder, ["a"], ["b", "c"], threads=1, progress=SilentProgress())
-
-
-def test_what_is_missing_is_named_with_its_extra() -> None:
-    def find_version(name: str) -> str | None:
-        return None if name == "onnxruntime" else "1.0"
-
-    problem = missing_tools(find_version)
-
-    assert problem is not None
-    assert problem.message == "the export to `onnx` needs onnxruntime"
-    assert (problem.code, problem.hint) == ("X814", "uv sync --extra onnx")
-
-
-def test_without_the_runtime_nothing_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session, "version_of", lambda _name: None)
-    with pytest.raises(EnvironmentProblem, match="X814"):
-        ask_graph(tmp_path, ["a"], ["b"], threads=1, progress=SilentProgress())

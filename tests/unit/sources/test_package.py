@@ -261,16 +261,16 @@ def test_a_connection_that_breaks_is_tried_again(index: Index, tmp_path: Path) -
     assert read(tmp_path, sha256=sha256(WHEEL)) == ROWS
 
 
-def test_archives_of_a_folder_are_found(
+def test_archives_of_a_folder_are_found_and_without_an_index_nothing_else(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    links = tmp_path / "links"
-    links.mkdir()
-    (links / "toy-1.0-py3-none-any.whl").write_bytes(WHEEL)
-    monkeypatch.setenv("PIP_FIND_LINKS", str(links))
+    (tmp_path / "toy-1.0-py3-none-any.whl").write_bytes(WHEEL)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
 
     assert read(tmp_path, sha256=sha256(WHEEL)) == ROWS
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "absent"))
+    assert problem_of(tmp_path / "other")[0] == "D341"
     assert index.asked == []
 
 

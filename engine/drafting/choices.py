@@ -38,13 +38,16 @@ class Spans(Value):
     several: frozenset[str] = frozenset()
     """Those that a row has twice or more, somewhere."""
 
+    def keys(self) -> dict[str, str]:
+        return {"column": self.column, "name": self.name, "start": self.start, "end": self.end}
+
 
 class TurnColumns(Value):
     column: str
     role: str
     content: str
-    roles: tuple[tuple[str, str], ...]
-    """(name of a speaker, role)."""
+    roles: dict[str, str]
+    """Name of a speaker: role."""
 
 
 class Guess(Value):
@@ -145,7 +148,7 @@ def turns_in(profile: Profile) -> TurnColumns | None:
         known = {name: NAMES["roles of speakers"].get(name.lower(), "") for name in speakers}
         if set(known.values()) != {"user", "assistant"}:
             known = dict(zip(speakers, ("user", "assistant"), strict=True))
-        roles = (*((name, "system") for name in systems), *known.items())
+        roles = dict.fromkeys(systems, "system") | known
         return TurnColumns(column=column.name, role=role, content=content, roles=roles)
     return None
 

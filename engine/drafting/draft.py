@@ -9,16 +9,15 @@ from typing import Any, Final
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
 from engine.drafting.choices import DraftOptions, Guess
-from engine.drafting.draft_notes import COMPARED, notes, reasons
 from engine.drafting.encodings import RECOGNISED
 from engine.drafting.gather import Gathered, gather, with_plain_tools, written
 from engine.drafting.guess import groupings, guess
 from engine.drafting.inputs import inputs_of, unpacked
 from engine.drafting.layout_table import SPLIT
-from engine.drafting.plan import DraftPlan, Sizes, row_sizes, sizes_for
+from engine.drafting.plan import FEWEST, DraftPlan, Sizes, row_sizes, sizes_for
 from engine.drafting.profile import Profile
 from engine.drafting.roles import without_whole
-from engine.drafting.writer import Writer
+from engine.drafting.writer import COMPARED, TABLE, Writer, notes, reasons
 from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
@@ -31,17 +30,6 @@ from engine.values import Value, replace
 
 MOST_COLUMNS: Final = 8
 WIDEST: Final = 44
-DROPPABLE: Final = (
-    *("conflicting_labels", "leakage", "empty"),
-    *("unknown_labels", "schema_violations", "template_tokens"),
-)
-QUIET: Final = (
-    *("leakage", "label_errors", "languages", "near_duplicates", "label_in_input", "mojibake"),
-    *("personal_data", "output_format", "control_characters", "imbalance"),
-)
-"""Checks that refuse nothing in a draft: it does not wait for them."""
-FEWEST: Final = 2
-"""Rows of a holdout."""
 FEWEST_ROWS: Final = 4
 """Rows of the smallest splits: one to train on, one to steer by, two to judge by."""
 
@@ -117,7 +105,7 @@ def _drafted(
     plan = _planned(gathered, profile, found)
     writer = Writer(plan=plan, name=name, target=target, model=model)
     # Of few rows, what is left to train on is counted; of official splits that may be nothing.
-    off = [check for check in QUIET if check != "leakage" or profile.rows > COMPARED]
+    off = [check for check in TABLE["quiet"] if check != "leakage" or profile.rows > COMPARED]
     for _ in range(16):
         recipe = _checked(writer)
         prepared = _prepared(recipe, off=off)
@@ -160,9 +148,9 @@ def _planned(gathered: Gathered, profile: Profile, found: Guess) -> DraftPlan:
     if first and first.is_sure and not first.empty and not plan.by_files and not plan.kind.group:
         plan.group = first
     plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
-    if none := plan.no_labels():
-        count = sum(plan.column.values[one] for one in none)
-        shown = ", ".join(f"`{one}`" for one in none[:3])
+    if absent := plan.labels.absent:
+        count = sum(profile.columns[found.label].values[one] for one in absent)
+        shown = ", ".join(f"`{one}`" for one in absent[:3])
         plan.checks["unknown_labels"] = ("drop", f"{count:,} rows say {shown}, which is no label")
     return plan
 
@@ -236,7 +224,7 @@ def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     """Where a check refuses rows, plan what is done about it; False where nothing is left to do."""
     refusing = {
         finding.check: (
-            "drop" if finding.check in DROPPABLE else "warn",
+            "drop" if finding.check in TABLE["dropped"] else "warn",
             counted(finding.count, "row"),
         )
         for finding in prepared.summary.findings

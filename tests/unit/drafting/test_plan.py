@@ -1,26 +1,26 @@
 """What a draft works out of its rows, and how often."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.cli.main import main
-from engine.drafting.plan import DraftPlan
+from engine.drafting import label_names, plan
+from engine.drafting.label_names import Labels
 
 
 def labels_read(rows: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """Draft from so many rows of thirty labels; return how often their labels were put together."""
     lines = [f"help me with topic {n % 30} and request {n},topic {n % 30}" for n in range(rows)]
     path.write_text("\n".join(["text,intent", *lines]) + "\n", encoding="utf-8")
-    calls: list[DraftPlan] = []
-    read = DraftPlan.labels
+    calls: list[Labels] = []
 
-    def counted(plan: DraftPlan) -> list[str]:
-        calls.append(plan)
-        return read(plan)
+    def counted(*given: Any) -> Labels:
+        return calls.append(label_names.task_labels(*given)) or calls[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(DraftPlan, "labels", counted)
+        patch.setattr(plan, "task_labels", counted)
         assert main(["init", str(path), "-o", str(path.with_suffix(f".{rows}.yaml"))]) == 0
     return len(calls)
 

@@ -1,5 +1,6 @@
 """What the task is taken to be and what the user fixed of it; what lists and objects in a column hold of it."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,11 +12,13 @@ from engine.drafting.layout_table import WORDS, objects
 from engine.drafting.profile import NAMES, Profile, leaves_of
 from engine.files.reading import parse_json
 from engine.recipe.model import Reference
-from engine.values import Value
+from engine.values import Value, field
 
 ROWS: Final = 5000
 """Rows that are looked at for answers, marked parts and turns."""
 CHOSEN: Final = "you chose it"
+Keys = dict[str, Any]
+"""Dotted keys of a recipe and their values."""
 
 
 class DraftOptions(Value):
@@ -28,28 +31,6 @@ class DraftOptions(Value):
     encoding: str = "utf-8"
 
 
-class Spans(Value):
-    column: str
-    name: str
-    start: str
-    end: str
-    names: tuple[str, ...]
-    """What stretches are called, the commonest first."""
-    several: frozenset[str] = frozenset()
-    """Those that a row has twice or more, somewhere."""
-
-    def keys(self) -> dict[str, str]:
-        return {"column": self.column, "name": self.name, "start": self.start, "end": self.end}
-
-
-class TurnColumns(Value):
-    column: str
-    role: str
-    content: str
-    roles: dict[str, str]
-    """Name of a speaker: role."""
-
-
 class Guess(Value):
     kind: str
     why_kind: str
@@ -59,11 +40,8 @@ class Guess(Value):
     label: str = ""
     """Column of the label or answer."""
     why_label: str = ""
-    fields: tuple[str, ...] = ()
-    """Extraction: the columns that are parts of the text."""
-    spans: Spans | None = None
-    turns: TurnColumns | None = None
-    """Chat: where the turns are, where the rows have no usual shape."""
+    keys: Keys = field(default_factory=dict)
+    """What a recipe has to say of objects, turns and pairs of answers."""
     shape: str = ""
     separator: str = ""
     """Multilabel: what divides the labels in one text; empty for lists."""
@@ -73,10 +51,6 @@ class Guess(Value):
     """The system message that all rows share."""
     instruction: str = ""
     """The question that all rows ask in the same words."""
-    properties: tuple[tuple[str, dict[str, Any]], ...] = ()
-    """Extraction: the schema of the objects in the column of the answer, by field."""
-    pair: tuple[str, ...] = ()
-    """Preference: columns of the prompt, the chosen and the rejected answer."""
     split: str = ""
     """The column that says which split a row belongs to."""
 
@@ -85,25 +59,41 @@ class Guess(Value):
         return self.inputs or ((self.text,) if self.text else ())
 
     @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of an answer that is an object."""
+        return tuple(self.keys.get("task.schema", {}).get("properties", ()))
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The columns that the recipe reads."""
+        keys = self.keys
+        return (*self.needed, *keys.get("data.answer.fields", ()), self.label, self.split)
+
+    @property
     def needed(self) -> tuple[str, ...]:
         """The columns that every row must have; fields of an answer may be absent."""
-        is_object = bool(self.fields or self.spans or self.properties)
-        label = () if is_object or not self.label else (self.label,)
-        return (*self.texts, *self.pair, *label)
+        label = () if self.fields or not self.label else (self.label,)
+        return (*self.texts, *self.keys.get("data.pair", {}).values(), *label)
 
 
-def _last(path: str) -> str:
-    return path.lower().rsplit(".", 1)[-1]
+def object_keys(properties: Mapping[str, Any], key: str, answer: object) -> Keys:
+    """Return the keys for answers that are objects, and the key that says where they are."""
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {f"data.answer.{key}": answer, "task.schema": schema}
 
 
-def spans_in(profile: Profile, text: str) -> Spans | None:
-    """Return the column of stretches of a text; None where there is none."""
+def spans_in(profile: Profile, text: str) -> Keys:
+    """Return the keys for a column of stretches of a text; empty where there is none."""
+
+    def last(path: str) -> str:
+        return path.removesuffix(".0").lower().rpartition(".")[2]
+
     for column in (c.name for c in profile.having("-item") if c.objects and c.name != text):
         leaves = [dict(leaves_of(item)) for item in profile.objects(column, ROWS)]
         # By type and not by `isinstance`: `bool` is an `int` in Python.
         whole = sorted({name for leaf in leaves for name, one in leaf.items() if type(one) is int})
         start, end = (
-            next((n for n in whole if _last(n) in WORDS[what]), "") for what in ("starts", "ends")
+            next((n for n in whole if last(n) in WORDS[what]), "") for what in ("starts", "ends")
         )
         counts: dict[str, Counter[str]] = {}
         for name, value in (one for leaf in leaves for one in leaf.items()):
@@ -115,21 +105,35 @@ def spans_in(profile: Profile, text: str) -> Spans | None:
         if not start or not end or not few:
             continue
         # By its name; else what takes the fewest values.
-        name = min(
-            few, key=lambda n: (_last(n.removesuffix(".0")) not in WORDS["names"], len(few[n]))
-        )
+        name = min(few, key=lambda n: (last(n) not in WORDS["names"], len(few[n])))
         lists = [found for row in profile.kept if objects(found := found_at(row, column))]
         called = [Counter(str(found_at(mark, name)) for mark in marks) for marks in lists]
-        return Spans(
-            column=column, name=name, start=start, end=end,
-            names=tuple(value for value, _ in few[name].most_common()),
-            several=frozenset(one for some in called for one, count in some.items() if count > 1),
-        )  # fmt: skip
-    return None
+        several = {one for some in called for one, count in some.items() if count > 1}
+        kind = {"type": "string"}
+        fields = {
+            one: {"type": "array", "items": kind} if one in several else kind
+            for one, _ in few[name].most_common()
+        }
+        places = {"column": column, "name": name, "start": start, "end": end, "of": text}
+        return object_keys(fields, "spans", places)
+    return {}
 
 
-def turns_in(profile: Profile) -> TurnColumns | None:
-    """Return the column of turns between two speakers; None where there is none."""
+def fields_in(profile: Profile, names: Sequence[str]) -> Keys:
+    """Return the keys for columns that are the fields of an answer."""
+    found = {}
+    for name in names:
+        column = profile.columns[name]
+        # Numbers with leading zeros are codes, and stay texts.
+        are_whole = column.is_number and all(
+            re.fullmatch(r"0|-?[1-9][0-9]{0,14}", one) for one in column.values
+        )
+        found[name] = {} if column.lists else {"type": "integer" if are_whole else "string"}
+    return object_keys(found, "fields", {name: name for name in names})
+
+
+def turns_in(profile: Profile) -> Keys:
+    """Return the keys for a column of turns between two speakers; empty where there is none."""
     for column in profile.columns.values():
         turns = profile.objects(column.name, ROWS) if column.objects else []
         if len(turns) <= len(profile.kept[:ROWS]) or "." in column.name:
@@ -149,15 +153,24 @@ def turns_in(profile: Profile) -> TurnColumns | None:
         if set(known.values()) != {"user", "assistant"}:
             known = dict(zip(speakers, ("user", "assistant"), strict=True))
         roles = dict.fromkeys(systems, "system") | known
-        return TurnColumns(column=column.name, role=role, content=content, roles=roles)
-    return None
+        places = {"column": column.name, "role": role, "content": content, "roles": roles}
+        return {"data.messages": places}
+    return {}
 
 
 def one_round(profile: Profile) -> Guess | None:
     """Return where question and answer are, where every row has one of each; None for real conversations."""
     rows = profile.kept[:ROWS]
     name = next((n for n in TURNS if rows and all(isinstance(r.get(n), list) for r in rows)), "")
-    layouts = {_layout(row[name]) for row in rows} if name else set()
+    layouts = set()
+    for turns in (row[name] for row in rows if name):
+        first = turns[0] if turns and objects(turns) else {}
+        content = next((key for key in ("content", "value") if key in first), "")
+        role = "from" if "from" in first else "role"
+        speakers = tuple(ROLES.get(str(turn.get(role)), "") for turn in turns if first)
+        # A turn may hold more than a text.
+        is_text = first and all(isinstance(turn.get(content), str) for turn in turns)
+        layouts.add((speakers, content) if is_text else ((), ""))
     speakers, content = layouts.pop() if len(layouts) == 1 else ((), "")
     if speakers not in (("user", "assistant"), ("system", "user", "assistant")):
         return None
@@ -171,36 +184,22 @@ def one_round(profile: Profile) -> Guess | None:
     )  # fmt: skip
 
 
-def _layout(turns: Sequence[Any]) -> tuple[tuple[str, ...], str]:
-    """Return the roles of the turns and the key of their texts; nothing where a turn holds more than a text."""
-    if not turns or not objects(turns):
-        return (), ""
-    content = next((key for key in ("content", "value") if key in turns[0]), "")
-    role = "from" if "from" in turns[0] else "role"
-    if any(not isinstance(turn.get(content), str) for turn in turns):
-        return (), ""
-    return tuple(ROLES.get(str(turn.get(role)), "") for turn in turns), content
-
-
-def schema_at(profile: Profile, path: str) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """Return the properties of the JSON objects at a path, in their order; none where others are there."""
+def objects_in(profile: Profile, path: str) -> Keys:
+    """Return the keys for a column of JSON objects; empty where others are there."""
     values = [found_at(row, path) for row in profile.kept[:ROWS]]
-    found = [one for one in map(_object, values) if one is not None]
-    filled = sum(value not in (None, "") for value in values)
-    names = dict.fromkeys(name for one in found for name in one)
-    # Objects of many keys that never come again are maps, and no schema says what is in them.
-    if not names or len(found) < 0.97 * filled or len(names) > 30:
-        return ()
-    return tuple(_schema(found)["properties"].items())
-
-
-def _object(value: object) -> Mapping[str, Any] | None:
-    if isinstance(value, str) and value.lstrip().startswith("{"):
+    found = []
+    for value in values:
         try:
-            value = parse_json(value)
+            is_text = isinstance(value, str) and value.lstrip().startswith("{")
+            found.append(parse_json(value) if is_text else value)
         except ValueError:
-            return None
-    return value if isinstance(value, Mapping) else None
+            continue
+    found = [one for one in found if isinstance(one, Mapping)]
+    filled = sum(value not in (None, "") for value in values)
+    schema = _schema(found).get("properties", {})
+    # Objects of many keys that never come again are maps, and no schema says what is in them.
+    is_map = len(found) < 0.97 * filled or len(schema) > 30
+    return object_keys(schema, "column", path) if schema and not is_map else {}
 
 
 TYPES: Final = {

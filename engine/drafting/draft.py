@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.choices import DraftOptions, Guess
+from engine.drafting.choices import DraftOptions
 from engine.drafting.encodings import RECOGNISED
 from engine.drafting.gather import Gathered, gather, with_plain_tools, written
 from engine.drafting.guess import groupings, guess
@@ -17,7 +17,7 @@ from engine.drafting.layout_table import SPLIT
 from engine.drafting.plan import FEWEST, DraftPlan, Sizes, row_sizes, sizes_for
 from engine.drafting.profile import Profile
 from engine.drafting.roles import without_whole
-from engine.drafting.writer import COMPARED, TABLE, Writer, notes, reasons
+from engine.drafting.writer import COMPARED, TABLE, notes, reasons, text_of
 from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
@@ -90,69 +90,65 @@ def draft(
         guessed = guess(profile, wishes)
     if found.rows:
         create(rows_file, found.content())
-    model = wishes.base_model or default_model
+    plan = DraftPlan(
+        name=name,
+        target=target,
+        model=wishes.base_model or default_model,
+        guess=guessed,
+        profile=profile,
+        readings=found.readings,
+        sizes=sizes_for(profile.rows, is_folded=False),
+        groupings=groupings(profile, guessed),
+    )
     try:
-        return _drafted(found, profile, guessed, name=name, target=target, model=model)
+        _settle(plan)
     except BaseException:
         if found.rows:
             rows_file.unlink()
         raise
+    return RecipeDraft(
+        text=text_of(plan),
+        reasons=tuple(reasons(plan)),
+        notes=(*found.notes, *notes(plan)),
+        rows=profile.rows,
+        columns=tuple(profile.kept[0]),
+        written=rows_file if found.rows else None,
+        whys=found.whys,
+    )
 
 
-def _drafted(
-    gathered: Gathered, profile: Profile, found: Guess, *, name: str, target: Path, model: Reference
-) -> RecipeDraft:
-    plan = _planned(gathered, profile, found)
-    writer = Writer(plan=plan, name=name, target=target, model=model)
+def _settle(plan: DraftPlan) -> None:
+    """Change the plan until a run would accept the rows."""
+    rows, guessed = plan.profile.rows, plan.guess
+    if not plan.by_files and plan.kind.draft.metric != "perplexity":  # which is no share of rows
+        plan.sizes = sizes_for(rows, is_folded=True)
+    first = next(iter(plan.groupings), None)
+    if first and first.is_sure and not first.empty and not plan.by_files and not plan.kind.group:
+        plan.group = first
+    plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
+    if absent := plan.labels.absent:
+        count = sum(plan.profile.columns[guessed.label].values[one] for one in absent)
+        shown = ", ".join(f"`{one}`" for one in absent[:3])
+        plan.checks["unknown_labels"] = ("drop", f"{count:,} rows say {shown}, which is no label")
     # Of few rows, what is left to train on is counted; of official splits that may be nothing.
-    off = [check for check in TABLE["quiet"] if check != "leakage" or profile.rows > COMPARED]
+    off = [check for check in TABLE["quiet"] if check != "leakage" or rows > COMPARED]
     for _ in range(16):
-        recipe = _checked(writer)
+        recipe = _checked(plan)
         prepared = _prepared(recipe, off=off)
         # D435: no row is left to train on.
         problems = [one for one in prepared.problems if one.code != "D435"]
         if not problems:
             break
         if not _improve(plan, prepared):
-            raise _too_few(name, problems[0].message)
+            raise _too_few(plan.name, problems[0].message)
     if plan.by_files and len(problems) < len(prepared.problems):
         raise RecipeError.one(
             "R030",
-            f"every training row of `{name}` stands in its holdout too, so none would be left to train on",
+            f"every training row of `{plan.name}` stands in its holdout too, so none would be left to train on",
             hint="name files whose rows differ, or one of them: its rows are divided",
         )
     plan.summary = prepared.summary
     plan.row_sizes = row_sizes(recipe.task, prepared)
-    return RecipeDraft(
-        text=writer.text(),
-        reasons=tuple(reasons(plan)),
-        notes=(*gathered.notes, *notes(plan, model)),
-        rows=profile.rows,
-        columns=tuple(profile.kept[0]),
-        written=gathered.readings[0].path if gathered.rows else None,
-        whys=gathered.whys,
-    )
-
-
-def _planned(gathered: Gathered, profile: Profile, found: Guess) -> DraftPlan:
-    plan = DraftPlan(
-        guess=found,
-        profile=profile,
-        readings=gathered.readings,
-        sizes=sizes_for(profile.rows, is_folded=False),
-        groupings=groupings(profile, found),
-    )
-    if not plan.by_files and plan.kind.draft.metric != "perplexity":  # which is no share of rows
-        plan.sizes = sizes_for(profile.rows, is_folded=True)
-    first = next(iter(plan.groupings), None)
-    if first and first.is_sure and not first.empty and not plan.by_files and not plan.kind.group:
-        plan.group = first
-    plan.checks["leakage"] = ("drop", "training rows that are nearly in the holdout are left out")
-    if absent := plan.labels.absent:
-        count = sum(profile.columns[found.label].values[one] for one in absent)
-        shown = ", ".join(f"`{one}`" for one in absent[:3])
-        plan.checks["unknown_labels"] = ("drop", f"{count:,} rows say {shown}, which is no label")
-    return plan
 
 
 def _profile(gathered: Gathered, wishes: DraftOptions) -> Profile:
@@ -188,22 +184,22 @@ def _too_few(name: str, why: str) -> RecipeError:
     )
 
 
-def _checked(writer: Writer) -> Recipe:
+def _checked(plan: DraftPlan) -> Recipe:
     recipe, problems = check_recipe(
-        writer.target,
-        read=lambda _: writer.text().encode(),
+        plan.target,
+        read=lambda _: text_of(plan).encode(),
         given=Allowed(everything=True),  # the user typed the paths
     )
     if recipe is None:
         first = next(problem for problem in problems if problem.severity is Severity.ERROR)
         if (first.path or "").startswith("acceptance."):
             # The draft's own thresholds, which so few rows cannot show.
-            raise _too_few(writer.name, f"{first.path} {first.message}")
+            raise _too_few(plan.name, f"{first.path} {first.message}")
         is_of_rows = (first.path or "").startswith("task.labels")
         what = "correct that label in the rows" if is_of_rows else "rename the column"
         raise RecipeError.one(
             "R030",
-            f"no valid recipe for `{writer.name}`: {first.path}: {first.message}",
+            f"no valid recipe for `{plan.name}`: {first.path}: {first.message}",
             hint=f"{what}, or say another column: --text COLUMN --label COLUMN",
         )
     return recipe

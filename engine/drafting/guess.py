@@ -11,8 +11,9 @@ from engine.drafting.choices import (
     CHOSEN,
     DraftOptions,
     Guess,
+    fields_in,
+    objects_in,
     one_round,
-    schema_at,
     spans_in,
     turns_in,
 )
@@ -50,7 +51,7 @@ def guess(profile: Profile, given: DraftOptions) -> Guess:
             raise RecipeError.one("R030", f"no column is called `{name}`", hint=hint)
     is_free = not given.text and not given.label
     found = (_by_layout(profile, given.kind) if is_free else None) or _by_columns(profile, given)
-    if found.label and found.label not in profile.columns and not found.properties:
+    if found.label and found.label not in profile.columns and not found.fields:
         # A place deeper than those that are counted of every file.
         profile.columns[found.label] = profile.column(found.label)
     why = CHOSEN if given.kind else found.why_kind
@@ -85,11 +86,12 @@ def _by_layout(profile: Profile, kind: str) -> Guess | None:
     for better, worse in NAMES["better and worse"] if kind in ("", "preference") else ():
         if prompt and better in names and worse in names:
             why = f"`{names[better]}` is better than `{names[worse]}`"
-            pair = (prompt, names[better], names[worse])
-            return Guess(kind="preference", why_kind=why, pair=pair, shape="pair")
+            pair = {"prompt": prompt, "chosen": names[better], "rejected": names[worse]}
+            return Guess(kind="preference", why_kind=why, keys={"data.pair": pair}, shape="pair")
     if kind in ("", "chat") and (turns := turns_in(profile)):
-        why = f"`{turns.column}` holds turns of {len(turns.roles)} speakers"
-        return Guess(kind="chat", why_kind=why, turns=turns, shape="turns")
+        column, roles = turns["data.messages"]["column"], turns["data.messages"]["roles"]
+        why = f"`{column}` holds turns of {len(roles)} speakers"
+        return Guess(kind="chat", why_kind=why, keys=turns, shape="turns")
     return None
 
 
@@ -98,11 +100,11 @@ def _by_answers(profile: Profile, kind: str) -> Guess | None:
     if (known := one_round(profile)) is None:
         return None
     answers = profile.column(known.label)
-    properties, separator = schema_at(profile, known.label), roles.separator_of(answers)
-    if properties and kind in ("", "extraction"):
-        why, what = "every answer is a JSON object", f"{len(properties)} fields"
-        known = replace(known, properties=properties)
-        return replace(known, kind="extraction", why_kind=why, why_label=what)
+    keys, separator = objects_in(profile, known.label), roles.separator_of(answers)
+    if keys and kind in ("", "extraction"):
+        known = replace(known, kind="extraction", keys=keys)
+        why = "every answer is a JSON object"
+        return replace(known, why_kind=why, why_label=f"{len(known.fields)} fields")
     if answers.has("few") and kind in ("", "classification"):
         why, what = (
             "the answers are a few that come again",
@@ -133,7 +135,7 @@ def _by_shape(profile: Profile, kind: str) -> Guess | None:
     if shape in ANSWERED and not kind:
         # The answers to prompts may be a few words that come again, or objects.
         answers = next((profile.columns[n] for n in ANSWERED[shape] if n in profile.columns), None)
-        if answers is None or answers.has("few") or schema_at(profile, answers.name):
+        if answers is None or answers.has("few") or objects_in(profile, answers.name):
             return None
     # Each kind lists the shapes that are made for it first.
     kind = kind or min(fitting, key=fitting.__getitem__)
@@ -195,24 +197,25 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         # Marked parts of a text may be next to its intent.
         if not given.kind and label is not None and is_called(label.name, "label"):
             return None
-        return Guess(
-            kind="extraction", why_kind=f"`{spans.column}` marks parts of `{text.name}`", spans=spans,
-            label=spans.column, why_label=f"{len(spans.names)} names of parts",
+        column = spans["data.answer.spans"]["column"]
+        found = Guess(
+            kind="extraction", why_kind=f"`{column}` marks parts of `{text.name}`", keys=spans, label=column
         )  # fmt: skip
+        return replace(found, why_label=f"{len(found.fields)} names of parts")
     names = dict.fromkeys(str(name) for row in profile.kept[:50] for name in row)
     for name in [given.label] if given.label else names:
-        properties = schema_at(profile, name)
-        if properties and (given.label or _are_answers(profile, name, text.name)):
-            return Guess(
-                kind="extraction", why_kind=f"`{name}` holds a JSON object for each text", properties=properties,
-                label=name, why_label=f"{len(properties)} fields",
-            )  # fmt: skip
+        keys = objects_in(profile, name)
+        if keys and (given.label or _are_answers(profile, name, text.name)):
+            why = f"`{name}` holds a JSON object for each text"
+            found = Guess(kind="extraction", why_kind=why, keys=keys, label=name)
+            return replace(found, why_label=f"{len(found.fields)} fields")
     fields = _named_labels(profile, given) or tuple(roles.verbatim(profile, text))
     if len(fields) < (1 if given.kind else SEVERAL):
         return None
+    where = f"in {roles.VERBATIM:.0%} of the rows or more"
     return Guess(
-        kind="extraction", why_kind=f"{len(fields)} columns stand word for word in `{text.name}`", fields=fields,
-        label=", ".join(fields), why_label=CHOSEN if given.label else f"in {roles.VERBATIM:.0%} of the rows or more",
+        kind="extraction", why_kind=f"{len(fields)} columns stand word for word in `{text.name}`",
+        keys=fields_in(profile, fields), label=", ".join(fields), why_label=CHOSEN if given.label else where,
     )  # fmt: skip
 
 
@@ -359,7 +362,6 @@ def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
 
     Those that lie within an earlier one are left out: the sessions of a user stay together with the user.
     """
-    used = (*guess.texts, *guess.fields, *guess.pair, guess.label, guess.split)
     whose = set(NAMES["whose"])
     found = []
     for column in profile.columns.values():
@@ -373,7 +375,7 @@ def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
         # `name` and `number` alone say nothing of whose it is.
         is_named = last in whose or (last in NAMES["naming"] and not whose.isdisjoint(before))
         is_id = bool(before) and last in ("id", "uid", "uuid")
-        is_free = column.name not in used and column.has("-item")
+        is_free = column.name not in guess.used and column.has("-item")
         if (is_named or is_id) and is_free and _comes_again(column):
             empty = column.rows - column.filled
             is_sure = not whose.isdisjoint(words)

@@ -104,7 +104,7 @@ def _spellings(column: ColumnProfile, separator: str) -> dict[str, Counter[str]]
     return spelled
 
 
-def question(guess: Guess, labels: Labels, fields: tuple[str, ...]) -> tuple[str, str]:
+def question(guess: Guess, labels: Labels) -> tuple[str, str]:
     """Return what a model is asked before each text, empty where the rows ask it themselves; and a comment."""
     size, listed = _bytes(labels.names), ", ".join(labels.names)
     why = "what the model is asked"
@@ -127,10 +127,10 @@ def question(guess: Guess, labels: Labels, fields: tuple[str, ...]) -> tuple[str
     # The system message may say them already.
     is_listed = size <= MOST_ASKED and bool(unnamed_labels(labels.names, guess.system))
     text = draft.instruction
-    if draft.short_instruction and not is_listed and not 0 < _bytes(fields) <= MANY_ASKED:
+    if draft.short_instruction and not is_listed and not 0 < _bytes(guess.fields) <= MANY_ASKED:
         text = draft.short_instruction
     # Not `format`: `{labels}` stays for each prompt to fill in.
-    return text.replace("{word}", word).replace("{fields}", ", ".join(fields)), why
+    return text.replace("{word}", word).replace("{fields}", ", ".join(guess.fields)), why
 
 
 def _bytes(texts: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
+from pathlib import Path
 from typing import Final
 
 from engine.data.prepare import Prepared
@@ -20,7 +21,7 @@ from engine.kinds import KINDS, AnswerForm, Kind
 from engine.metrics.power import ROWS, Spread, ThresholdRule, macro_f1, passing_value
 from engine.metrics.power_text import JudgingRows
 from engine.recipe.metrics import is_lower_better
-from engine.recipe.model import Task
+from engine.recipe.model import Reference, Task
 from engine.values import Value
 
 CONFIDENCE: Final = 0.95
@@ -81,6 +82,10 @@ def shown_bound(most: float, *, rows: float, spread: Spread = ROWS) -> float:
 
 @dataclass(kw_only=True)
 class DraftPlan:
+    name: str
+    """What the recipe is drafted from: the name of a file or a folder."""
+    target: Path
+    model: Reference
     guess: Guess
     profile: Profile
     readings: tuple[Reading, ...]
@@ -107,16 +112,7 @@ class DraftPlan:
     @cached_property
     def question(self) -> tuple[str, str]:
         """What a model is asked before each text, and a comment on it."""
-        return question(self.guess, self.labels, self.fields)
-
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """The fields of an answer that is an object."""
-        guess = self.guess
-        if self.kind.answer is not AnswerForm.OBJECT:
-            return ()
-        spans = guess.spans.names if guess.spans is not None else ()
-        return tuple(spans) or tuple(name for name, _ in guess.properties) or guess.fields
+        return question(self.guess, self.labels)
 
     @property
     def by_files(self) -> bool:

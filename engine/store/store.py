@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import resource
@@ -205,26 +206,21 @@ class Store:
 
     @contextlib.contextmanager
     def lock_if_free(self, key: str, *, waits: bool = False) -> Iterator[bool]:
-        from filelock import FileLock, Timeout  # light verbs that only read need no lock
-
         path = self.root / "locks" / f"{key[:16]}.lock"
         self._make(path.parent)
-        # a lock of the kernel, not the presence of a file: after a kill nothing has to be deleted by hand
-        lock = FileLock(path)
         with storage_errors(self.root):
-            # it is opened for writing, and emptied: no link, nor a file with other names
-            if os.path.lexists(path):
-                status = path.lstat()
-                if not stat.S_ISLNK(status.st_mode) and not stat.S_ISREG(status.st_mode):
-                    raise OSError(errno.EINVAL, f"`locks/{path.name}` is not a file", str(path))
-                if stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:
-                    writing.remove(path, below=self.root)
-            with contextlib.suppress(Timeout):  # an OSError, and no fault
-                lock.acquire(blocking=waits)
+            if path.is_symlink():
+                writing.remove(path, below=self.root)
+            number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        # a lock of the kernel, not the presence of a file: after a kill nothing has to be deleted by hand
+        is_free = False
         try:
-            yield lock.is_locked
+            with storage_errors(self.root), contextlib.suppress(BlockingIOError):
+                fcntl.flock(number, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+                is_free = True
+            yield is_free
         finally:
-            lock.release()
+            os.close(number)
 
     def _looked_through(self, key: str) -> ArtifactFolder:
         if not _is_plain_folder(self.root / "store", self.folder(key).parent):

@@ -9,7 +9,7 @@ from engine.data.checks import all_rows
 from engine.data.checks.all_rows import check_spoiled
 from engine.data.checks.findings import Findings, Preparation, Step
 from engine.data.checks.model_checks import check_label_marks, drop_doubted, find_doubted
-from engine.data.examples.candidates import collect_rows
+from engine.data.examples.candidates import RowCollector
 from engine.data.examples.output import (
     Examples,
     Outcome,
@@ -85,11 +85,9 @@ def prepare(  # noqa: PLR0913 - the parts of a recipe, and how
 
     """
     held = None if recorded is None else held_by(recorded)
-    work = Preparation.of(
-        task, data, splits, scratch=scratch, step=step, held=held, thorough=thorough
-    )
+    work = Preparation(task, data, splits, scratch=scratch, step=step, held=held, thorough=thorough)
     pool, findings = work.pool, work.findings
-    collected = collect_rows(rows, work)
+    collected = RowCollector(work).collect(rows)
     work.step("comparing equal texts", len(pool))
     pool.arrange()
     # Before the checks: of two copies they keep the one that is recorded for the stricter split.

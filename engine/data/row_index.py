@@ -6,7 +6,6 @@ that order: rows are ranked by their content.
 
 import hashlib
 import mmap
-import operator
 import struct
 import tempfile
 import weakref
@@ -15,9 +14,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import InitVar, dataclass, field
 from enum import IntEnum
-from itertools import compress, count, islice, pairwise
+from itertools import accumulate, batched, pairwise
 from pathlib import Path
 from typing import IO, Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from engine.values import Value
+
+BATCH: Final = 1_000
+"""Texts that are read or written at once."""
 
 
 def close_quietly(file: IO[bytes]) -> None:
@@ -40,32 +47,48 @@ class TextColumn:
         return len(self._starts) - 1
 
     def append(self, text: str) -> None:
-        written = self._file.write(text.encode(errors="surrogatepass"))
-        self._starts.append(self._starts[-1] + written)
+        self.extend((text,))
+
+    def extend(self, texts: Sequence[str]) -> None:
+        joined = "".join(texts)
+        data = joined.encode("utf-8", "surrogatepass")
+        is_ascii = len(data) == len(joined)
+        encoded = texts if is_ascii else [text.encode("utf-8", "surrogatepass") for text in texts]
+        self._file.write(data)
+        self._starts.extend(accumulate(map(len, encoded), initial=self._starts.pop()))
 
     def __getitem__(self, row: int) -> str:
-        start, end = self._starts[row], self._starts[row + 1]
-        if end > len(self._mapped):
+        return self.of((row,))[0]
+
+    def of(self, rows: Sequence[int]) -> list[str]:
+        """Return the texts of some rows."""
+        starts = self._starts
+        if not starts[-1]:
+            return [""] * len(rows)
+        if starts[-1] > len(self._mapped):
             self._file.flush()
             self._mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        return self._mapped[start:end].decode(errors="surrogatepass")
+        mapped = self._mapped
+        return [
+            mapped[starts[row] : starts[row + 1]].decode("utf-8", "surrogatepass") for row in rows
+        ]
 
 
-class Texts:
+class Texts(Value, kw_only=False):
     """The texts of some of the rows, read when they are needed."""
 
-    def __init__(self, column: TextColumn, rows: array[int]) -> None:
-        self._column = column
-        self._rows = rows
+    column: TextColumn
+    rows: Sequence[int]
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __getitem__(self, number: int) -> str:
-        return self._column[self._rows[number]]
+        return self.column[self.rows[number]]
 
     def __iter__(self) -> Iterator[str]:
-        return map(self._column.__getitem__, self._rows)
+        for rows in batched(self.rows, BATCH, strict=False):
+            yield from self.column.of(rows)
 
 
 class Assignment(IntEnum):
@@ -87,18 +110,32 @@ SPAN: Final = 1 << 64
 
 def drawn(purpose: str, seed: int, key: bytes) -> int:
     """Return the place of a text in a seeded order that depends on its content alone, from 0 up to `SPAN`."""
-    return int.from_bytes(hashlib.sha256(f"{purpose}:{seed}:".encode() + key).digest()[:8])
+    return drawn_all(purpose, seed, (key,))[0]
 
 
-def starts(order: Sequence[int], *values: Sequence[float]) -> array[int]:
+def drawn_all(purpose: str, seed: int, keys: Iterable[bytes]) -> list[int]:
+    """Return the places of several texts as `drawn` does."""
+    sha256, prefix = hashlib.sha256, f"{purpose}:{seed}:".encode()
+    return [int.from_bytes(sha256(prefix + key).digest()[:8]) for key in keys]
+
+
+def numbers(values: ArrayLike, kind: str = "I") -> array[int]:
+    """Return numbers of NumPy as an array of `kind`."""
+    return array(kind, np.asarray(values, kind).tobytes())
+
+
+def starts(order: array[int], *values: Sequence[float] | bytearray) -> array[int]:
     """Return where in `order` one of the values of the rows changes, from 0 on, and the end."""
-    keys = list(zip(*(map(value.__getitem__, order) for value in values), strict=True))
-    changes = compress(count(1), map(operator.ne, keys, islice(keys, 1, None)))
-    return array("I", [*([0] if keys else []), *changes, len(keys)])
+    is_start = np.ones(len(order) + 1, np.bool_)
+    is_start[1:-1] = False
+    for value in values:
+        ordered = np.asarray(value)[order]
+        is_start[1:-1] |= ordered[1:] != ordered[:-1]
+    return numbers(np.flatnonzero(is_start))
 
 
 def runs(
-    order: Sequence[int], values: Sequence[float], *, least: int = 1
+    order: array[int], values: Sequence[float], *, least: int = 1
 ) -> Iterator[tuple[int, int]]:
     """Yield (start, end) of each run of so many rows in `order` with the same value."""
     yield from (
@@ -163,7 +200,7 @@ class Pool:
     def arrange(self) -> None:
         """Fill `order`. Among equal texts: by text, answer and origin, so that files do not matter."""
         # By the rank in memory first; the texts are on disk and are read only where ranks are equal.
-        self.order = array("I", sorted(range(len(self)), key=self.rank.__getitem__))
+        self.order = numbers(np.argsort(np.asarray(self.rank), kind="stable"))
         self.copies = list(runs(self.order, self.rank, least=2))
         for start, end in self.copies:
             self.order[start:end] = array("I", sorted(self.order[start:end], key=self._content))
@@ -191,7 +228,12 @@ class Pool:
         return key
 
     def living(self) -> array[int]:
-        return array("I", compress(self.order, map(self.alive.__getitem__, self.order)))
+        return self.ordered(self.alive)
+
+    def ordered(self, chosen: ArrayLike) -> array[int]:
+        """Return the rows that are chosen by a number each, 0 for no, in drawn order."""
+        order = np.asarray(self.order)
+        return numbers(order[np.asarray(chosen)[order] != 0])
 
     def repeated(self) -> Iterator[list[int]]:
         """Yield the living rows of each text that has several, in the order they were read."""

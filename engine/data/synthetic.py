@@ -13,12 +13,12 @@ from engine.data.checks import all_rows
 from engine.data.checks.findings import Preparation, Step
 from engine.data.checks.rows.languages import is_surely_other, main_language
 from engine.data.examples.candidates import RowCollector
-from engine.data.examples.example import Example, content_id, normalised
+from engine.data.examples.example import Example, normalised
 from engine.data.examples.template import Template, parse_template
 from engine.data.reading.row import Row
 from engine.data.similarity.near import leaks
 from engine.data.similarity.too_near import TooNear
-from engine.data.unlabelled import read_without_answers, without_answers
+from engine.data.unlabelled import read_without_answers, unanswered, without_answers
 from engine.evidence import Diversity
 from engine.recipe.model import Recipe
 from engine.values import Value, fields, replace
@@ -146,8 +146,7 @@ def sifted(
 
     for row in rows:
         dropped = work.findings.dropped.copy()
-        collector.add(Row(origin=f"{ORIGIN}:{row.number}", values=row.values))
-        if len(pool) > len(numbers):
+        if collector.add(Row(origin=f"{ORIGIN}:{row.number}", values=row.values)):
             numbers.append(row.number)
         else:
             refused[row.number] = next(iter(work.findings.dropped - dropped), CHECKED)
@@ -171,15 +170,7 @@ def sifted(
     pool.leave_out([at for at, is_near in zip(left, answers, strict=True) if is_near])
     note(NEAR)
     kept = sorted((numbers[at], at) for at in pool.living())
-    examples = {
-        number: Example(
-            id=content_id(pool.input[at], ""),
-            origin=pool.origin[at],
-            input=pool.input[at],
-            target="",
-        )
-        for number, at in kept
-    }
+    examples = {number: unanswered(work, at) for number, at in kept}
     return SiftedRows(rows=examples, refused=dict(sorted(refused.items())))
 
 
@@ -193,7 +184,7 @@ def _preparation(recipe: Recipe, *, scratch: Path | None, step: Step) -> Prepara
     }
     # one language of its own is no odd one: rows are compared with the training rows before
     actions |= {"duplicates": "drop", "near_duplicates": "drop", "languages": "off"}
-    return Preparation.of(
+    return Preparation(
         without_answers(recipe.task),
         replace(data, checks=replace(data.checks, **actions)),
         replace(recipe.splits, by="random", column="", folds=0),

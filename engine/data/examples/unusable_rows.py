@@ -102,8 +102,10 @@ class UnusableRows:
             self._unanswered.add(f"{origin} `{excerpt(filled.input)}`")
             self._findings.row("empty", origin, what="no answer")
             return False
+        if not filled.lacks:
+            return True
         action = self._data.checks.empty
-        if not filled.lacks or action == "off":
+        if action == "off":
             return True
         self._empty.add(origin)
         self._findings.row("empty", origin, what=self._blank)

@@ -1,7 +1,16 @@
 """One label for each text, or any number of them, none among them."""
 
-from engine.data.examples.answers import label_of, labels_of
-from engine.data.examples.template import Fill, Filled, RejectedError, Values, parse_template
+from engine.data.examples.answers import NUMBER, NoBinError, NoNumberError
+from engine.data.examples.template import (
+    Fill,
+    Filled,
+    RejectedError,
+    Values,
+    as_text,
+    found_at,
+    lookup,
+    parse_template,
+)
 from engine.data.reading.row import excerpt
 from engine.kinds import AnswerForm
 from engine.recipe.model import Data, LabelSpec, Task
@@ -15,7 +24,7 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
     if spec is None:
         raise ValueError(f"a {task.kind} without data.label")
     has_several = task.spec.answer is AnswerForm.LABELS
-    read = labels_of if has_several else _only_label
+    read = labels_of if has_several else label_of
 
     def fill(values: Values) -> Filled:
         found = read(values, spec)
@@ -33,6 +42,43 @@ def filler(task: Task, data: Data, shape: str) -> Fill:
     return fill
 
 
-def _only_label(values: Values, spec: LabelSpec) -> tuple[str, ...]:
-    label = label_of(values, spec)
-    return (label,) if label else ()
+def label_of(values: Values, spec: LabelSpec) -> tuple[str, ...]:
+    """Return the label of a row after relabelling or binning; none for a missing or blank value.
+
+    Whether it is one of the task's labels is not asked here. `MissingColumnError`,
+    `UnusableValueError`, `NoNumberError` or `NoBinError` where there is none.
+    """
+    value = lookup(values, spec.column)
+    text = as_text(value)
+    if text is None or not text.strip():
+        return ()
+    if not spec.bins:
+        return (dict(spec.relabel).get(text, text) if spec.relabel else text,)
+    # Not `float`: it also takes `nan`, `inf` and `1_000`, which no file means as a number.
+    if isinstance(value, bool) or not NUMBER.fullmatch(text.strip()):
+        raise NoNumberError(text)
+    number = float(text)
+    # Both ends belong to a bin, so R213 lets no two of them share one: the first is the only one.
+    for bin_ in spec.bins:
+        above = bin_.min is None or number >= bin_.min
+        below = bin_.max is None or number <= bin_.max
+        if above and below:
+            return (bin_.label,)
+    raise NoBinError
+
+
+def labels_of(values: Values, spec: LabelSpec) -> tuple[str, ...]:
+    """Return the labels of a row after relabelling, each once, in the order of the row.
+
+    A list, or a text that `separator` divides; null and blanks are no label. Whether they are
+    labels of the task is not asked here. `MissingColumnError` or `UnusableValueError`.
+    """
+    value = found_at(values, spec.column) if spec.missing else lookup(values, spec.column)
+    if isinstance(value, list):
+        texts = [as_text(item) for item in value]
+    else:
+        text = as_text(value)
+        texts = [piece.strip() for piece in text.split(spec.separator)] if text else []
+    relabel = dict(spec.relabel)
+    labels = (relabel.get(text, text) for text in texts if text and text.strip())
+    return tuple(dict.fromkeys(labels))

@@ -19,7 +19,7 @@ MOST_DEPTH: Final = 32
 PAGE_HEAD: Final = 16
 """Bytes of a page's header that hold its second field."""
 
-_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
+_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _STRUCT = 1, 2, 3, 7, 8, 9, 12
 _INTEGERS: Final = (4, 5, 6)
 
 
@@ -28,7 +28,10 @@ class DamagedFooterError(ValueError):
 
 
 class _Compact:
-    """A reader of Thrift's compact protocol. IndexError at the end, DamagedFooterError for what is none."""
+    """A reader of what footers hold in Thrift's compact protocol: no maps and no sets.
+
+    IndexError at the end, DamagedFooterError for what is none.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -49,36 +52,24 @@ class _Compact:
             raise DamagedFooterError("it is nested too deep")
         if kind == _STRUCT:
             return self.fields(depth=depth)
-        if kind in {_LIST, _SET}:
+        if kind == _LIST:
             head = self._byte()
             count = head >> 4 if head >> 4 < 15 else self._count()
             return [self._value(head & 15, depth + 1) for _ in range(self._within(count))]
-        if kind == _MAP:
-            count = self._within(self._count())
-            kinds = self._byte() if count else 0
-            inner = (kinds >> 4, kinds & 15) * count
-            return [self._value(one, depth + 1) for one in inner]
-        return self._scalar(kind)
-
-    def _scalar(self, kind: int) -> Any:
         if kind in _INTEGERS:
             return self._integer()
-        if kind == _BINARY:
-            return self._bytes(self._count())
+        if kind in {_BINARY, _DOUBLE}:
+            size = self._within(self._count() if kind == _BINARY else 8)
+            self._at += size
+            return self._data[self._at - size : self._at]
         if kind in {_TRUE, _FALSE, _BYTE}:
             return self._byte()
-        if kind == _DOUBLE:
-            return struct.unpack("<d", self._bytes(8))[0]
         raise DamagedFooterError(f"it holds a value of kind {kind}")
 
     def _byte(self) -> int:
         found = self._data[self._at]
         self._at += 1
         return found
-
-    def _bytes(self, count: int) -> bytes:
-        self._at += self._within(count)
-        return self._data[self._at - count : self._at]
 
     def _within(self, count: int) -> int:
         """Return a count of what takes a byte each at least."""

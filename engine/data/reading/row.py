@@ -87,9 +87,10 @@ class RowLengths:
         return self._counts.total()
 
     def add(self, row: Row) -> None:
-        length = 0
-        for value in row.values.values():
-            length += len(value) if isinstance(value, str) else characters(value)
+        try:
+            length = len("".join(row.values.values()))
+        except TypeError:  # a value is no text
+            length = characters(row.values)
         self._counts[length] += 1
         if length > self._longest[0]:
             self._longest = length, row.origin

@@ -6,6 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from msgspec import MsgspecError
+from msgspec.json import decode
+
 from engine.data.reading.row import excerpt, first_repeated
 
 BLANK = " \t\n\r"
@@ -26,9 +29,27 @@ class StrictJsonError(Exception):
 
 def strict_json(text: str) -> Any:
     """Return the value of a JSON text; `StrictJsonError` where it is not JSON or not unambiguous."""
+    if (found := _flat_object(text)) is not None:
+        return found
     value = _parse(lambda: _DECODER.decode(text), text)
     _check_surrogates(value, text, 0, len(text))
     return value
+
+
+def _flat_object(text: str) -> dict[str, Any] | None:
+    """Return an object of texts, numbers and the like, as most rows are; None for what has to be read strictly."""
+    if "\\" in text:
+        return None
+    try:
+        found = decode(text)
+    except (MsgspecError, ValueError, RecursionError):  # named by the strict reader
+        return None
+    if not isinstance(found, dict):
+        return None
+    kinds = [*map(type, found.values())]
+    # A key that stands twice has quotes that are not counted here.
+    is_counted = text.count('"') == 2 * (len(kinds) + kinds.count(str))
+    return found if is_counted and {str, int, bool, type(None)}.issuperset(kinds) else None
 
 
 def strict_json_at(text: str, start: int) -> tuple[Any, int]:

@@ -138,7 +138,8 @@ class _Table:
             hint = None if trouble.count else self._hint_for_more(fields)
             trouble.add("D324", message, line=line, hint=hint)
             return None
-        self._note_other()
+        if not self.has_others:
+            self._note_other()
         return trouble.row(f":{line}", dict(zip(self.header, fields, strict=True)))
 
     def _hint_for_more(self, fields: list[str]) -> str | None:

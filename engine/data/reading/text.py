@@ -1,6 +1,7 @@
 """Bytes of a data file into text and lines: decompressed, decoded strictly, in bounded memory."""
 
 import codecs
+import io
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from itertools import zip_longest
@@ -159,13 +160,12 @@ def lines(path: Path, encoding: str, trouble: Trouble) -> Iterator[str]:
     rest: list[str] = []
     length = 0
     for text in chunks(path, encoding, trouble):
-        first, *more = text.split("\n")
-        rest.append(first)
-        length += len(first)
-        if more:
-            yield f"{''.join(rest)}\n"
-            yield from (f"{line}\n" for line in more[:-1])
-            rest, length = [more[-1]], len(more[-1])
+        end = text.rfind("\n") + 1
+        if end:
+            yield from io.StringIO(f"{''.join(rest)}{text[:end]}", newline="\n")
+            rest, length = [], 0
+        rest.append(text[end:])
+        length += len(text) - end
         # A stranger's file may be one endless line; the reading ends before memory does.
         if length > MAX_LINE:
             raise trouble.stop("D324", f"a line is longer than {MAX_LINE:,} characters")

@@ -5,9 +5,8 @@ texts are read again for the candidates only. What is found depends on the texts
 """
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import batched
 
 import numpy as np
@@ -80,20 +79,6 @@ def _encoded(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64
     return codes, np.cumsum([0, *map(len, texts)])
 
 
-def _ahead[T, R](
-    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T]
-) -> Iterator[R]:
-    """Yield `function(item)` in order; at most four are under way, whatever `items` holds."""
-    waiting: deque[Future[R]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        # `Executor.map` would read all of `items` at once, and with them every text of the data.
-        if len(waiting) == 4:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
 def _hashes(texts: TextStore, bands: int, rows: int) -> tuple[NDArray[np.uint32], Hashes, Hashes]:
     """Return the hashes of each band, the hash of each whole text, and its sketch."""
     draw = np.random.default_rng(SEED)
@@ -101,34 +86,24 @@ def _hashes(texts: TextStore, bands: int, rows: int) -> tuple[NDArray[np.uint32]
     multipliers = draw.integers(0, 2**32, bands * rows, dtype=np.uint32) | np.uint32(1)
     addends = draw.integers(0, 2**32, bands * rows, dtype=np.uint32)
 
-    def hashed(batch: Sequence[str]) -> tuple[Hashes, Hashes, NDArray[np.uint32]]:
-        codes, offsets = _encoded(list(map(comparable, batch)))
-        return compiled.band_hashes(codes, offsets, multipliers, addends, rows)
-
     found = np.empty((bands, len(texts)), np.uint32)
     whole, sketches = np.empty((2, len(texts)), np.uint64)
     at = 0
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for hashes, bits, of_bands in _ahead(pool, hashed, batched(texts, BATCH, strict=False)):
-            end = at + len(hashes)
-            whole[at:end], sketches[at:end], found[:, at:end] = hashes, bits, of_bands
-            at = end
+    for batch in batched(texts, BATCH, strict=False):
+        codes, offsets = _encoded(list(map(comparable, batch)))
+        part = slice(at, at := at + len(batch))
+        whole[part], sketches[part], found[:, part] = compiled.band_hashes(
+            codes, offsets, multipliers, addends, rows
+        )
     return found, whole, sketches
 
 
 def _equal(whole: NDArray[np.uint64]) -> tuple[Pairs, NDArray[np.bool_]]:
     """Return each repeated text paired with its first row, and which rows are repeats."""
-    # Of equal texts the first row comes first, and is the one that the others are paired with.
-    order = np.argsort(whole, kind="stable")
-    ordered = whole[order]
-    again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
-    # Of repeats that follow each other, the row before the first one is the one that all repeat.
-    is_next = np.diff(again, prepend=-1) == 1
-    firsts = again[~is_next] - 1
-    first, second = order[firsts[np.cumsum(~is_next) - 1]], order[again]
-    repeats = np.zeros(len(whole), np.bool_)
-    repeats[second] = True
-    return (first.astype(np.uint64) << _HALF) | second.astype(np.uint64), repeats
+    _, firsts, number = np.unique(whole, return_index=True, return_inverse=True)
+    first, row = firsts[number].astype(np.uint64), np.arange(len(whole), dtype=np.uint64)
+    repeats = first != row
+    return (first[repeats] << _HALF) | row[repeats], repeats
 
 
 def _verified(texts: TextStore, pairs: Pairs, similarity: float) -> Iterator[Near]:

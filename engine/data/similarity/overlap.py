@@ -80,7 +80,7 @@ def check_leakage(
     holdout = division.rows(pool, "holdout")
     others = division.rows(pool, "train") + division.rows(pool, "validation")
     compared = holdout if work.thorough or drops else ()
-    texts = [pool.input[row] for row in compared]
+    texts = pool.input.of(compared)
     found = list(leaks(texts, enumerate(Texts(pool.input, others)))) if texts else []
     matches = [
         replace(match, holdout=holdout[match.holdout], other=others[match.other]) for match in found

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import chain
 from typing import Final
 
+import numpy as np
+
 from engine.data.row_index import Assignment, Pool, starts
 from engine.errors import Problem
 from engine.recipe.model import BY_ORDER
@@ -99,6 +101,10 @@ class Units(Value):
     def stratum(self, unit: int) -> Stratum:
         return self.pool.labels(self.rows[self.starts[unit]])
 
+    def strata(self, units: Sequence[int]) -> Iterator[Stratum]:
+        firsts = np.asarray(self.rows)[np.asarray(self.starts)[units]]
+        return map(self.pool.strata.__getitem__, np.asarray(self.pool.stratum)[firsts].tolist())
+
     def labels(self, units: Sequence[int]) -> Counter[str]:
         """Return how many rows of some units have each label."""
         return Counter(chain.from_iterable(map(self.pool.labels, self.rows_of(units))))
@@ -176,8 +182,8 @@ def take(
     strata: Mapping[Stratum, Sequence[int]] = {(): among}
     if stratified:
         found: dict[Stratum, list[int]] = defaultdict(list)
-        for unit in among:
-            found[units.stratum(unit)].append(unit)
+        for unit, stratum in zip(among, units.strata(among), strict=True):
+            found[stratum].append(unit)
         strata = found
     weights = {stratum: units.total(members) for stratum, members in strata.items()}
     taken = []

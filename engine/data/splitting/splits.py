@@ -16,8 +16,9 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import compress
 from typing import Final
+
+import numpy as np
 
 from engine.data.row_index import SPAN, Assignment, Pool
 from engine.data.splitting.folds import divide_by_fold
@@ -155,10 +156,7 @@ class Division:
     """Rows left out because their text also stands in a split drawn before (by group, by time)."""
 
     def rows(self, pool: Pool, name: SplitName) -> array[int]:
-        is_there = int(Assignment[name.upper()]).__eq__
-        return array(
-            "I", compress(pool.order, map(is_there, map(self.places.__getitem__, pool.order)))
-        )
+        return pool.ordered(np.asarray(self.places) == Assignment[name.upper()])
 
     def leave_out(self, rows: Collection[int], check: str) -> int:
         """Take rows out of their splits because of a check; return how many they are."""
@@ -241,7 +239,7 @@ def _by_rows(units: Units, sizes: Sizes, splits: Splits) -> Chosen:
     is_stratified = splits.by == "stratified"
     if units.by == "time":
         return _by_time(units, sizes)
-    if is_stratified and any(len(units.stratum(unit)) > 1 for unit in range(len(units))):
+    if is_stratified and any(len(stratum) > 1 for stratum in units.strata(range(len(units)))):
         return _iteratively(units, sizes)
     left: Sequence[int] = range(len(units))
     chosen: Chosen = {}

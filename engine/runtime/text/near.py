@@ -104,15 +104,6 @@ def shingle_hashes(codes: Codes, start: int, end: int, out: Hashes) -> int:
 
 
 @compiled
-def room(offsets: Offsets) -> int:
-    """Return the most shingles that a text of the batch can have."""
-    most = 1
-    for row in range(len(offsets) - 1):
-        most = max(most, offsets[row + 1] - offsets[row])
-    return most
-
-
-@compiled
 def _smallest(
     values: NDArray[np.uint32],
     multipliers: NDArray[np.uint32],
@@ -162,7 +153,7 @@ def band_hashes(
     whole = np.empty(texts, np.uint64)
     sketches = np.zeros(texts, np.uint64)
     out = np.empty((bands, texts), np.uint32)
-    hashes = np.empty(room(offsets), np.uint64)
+    hashes = np.empty(max(1, np.diff(offsets).max()), np.uint64)
     values = np.empty(len(hashes) + _TOGETHER, np.uint32)
     smallest = np.empty(functions, np.uint32)
     for row in range(texts):

@@ -38,23 +38,9 @@ def rows_that(count: int, one: str, many: str) -> str:
     return several(count, f"row {one}", f"rows {many}")
 
 
-def around(text: str, start: int, end: int) -> str:
-    """Return a span with a little of what stands beside it, `…` where more was cut off."""
-    left, right = max(0, start - AROUND), min(len(text), end + AROUND)
-    before, after = "…" if left else "", "…" if right < len(text) else ""
-    return f"{before}{text[left:right]}{after}"
-
-
 def in_texts(fault: Callable[[str], str | None]) -> Callable[[Sequence[str]], str | None]:
     """Return what says what is wrong with the first text of a row that is not right, or None."""
-
-    def look(texts_of_row: Sequence[str]) -> str | None:
-        for text in texts_of_row:
-            if (found := fault(text)) is not None:
-                return found
-        return None
-
-    return look
+    return lambda texts_of_row: next(filter(None, map(fault, texts_of_row)), None)
 
 
 class RowCheck(Value, kw_only=False):
@@ -63,6 +49,8 @@ class RowCheck(Value, kw_only=False):
     name: str
     finding: tuple[str, str]
     """What the finding says of one row and of several: `holds personal data`, `hold personal data`."""
+    signs: str
+    """Characters, as in the brackets of a pattern, of which a text holds one where there is anything to find."""
     look: Callable[[Sequence[str]], str | None]
     """Says what is wrong with the texts of a row (`holds an e-mail address: a…@example.org`), or None."""
 

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from typing import Final
 
-from engine.data.checks.rows.base import AROUND, RowCheck, around, in_texts
+from engine.data.checks.rows.base import AROUND, RowCheck, in_texts
 from engine.data.reading.row import JOINERS, excerpt
 from engine.errors import needs_extra
 
@@ -41,6 +41,7 @@ def repair(text: str) -> str | None:
 MOJIBAKE: Final = RowCheck(
     "mojibake",
     ("was decoded with the wrong encoding", "were decoded with the wrong encoding"),
+    r"\x80-\U0010ffff",
     in_texts(broken_decoding),
 )
 MARKER: Final = re.compile(
@@ -57,8 +58,6 @@ STRUCK: Final = re.compile(r"<s>.*?</s>", re.DOTALL)
 
 def first_marker(text: str) -> str | None:
     """Return the first marker in a text; `<s>` and `</s>` that pair up are HTML and none."""
-    if not ("<" in text or "\uff1c" in text or "[" in text):  # as in most texts
-        return None
     # up to the last `</s>` only: behind it each `<s>` would be looked for to the end of the text
     struck, close, rest = text.rpartition("</s>")
     text = STRUCK.sub(" ", struck + close) + rest
@@ -74,10 +73,12 @@ def template_token(text: str) -> str | None:
 TEMPLATE_TOKENS: Final = RowCheck(
     "template_tokens",
     ("holds tokens of a chat template", "hold tokens of a chat template"),
+    r"<\uff1c\[",
     in_texts(template_token),
 )
-ASCII_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROLS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 """Every control code of ASCII but tab, line feed and carriage return."""
+ASCII_CONTROLS: Final = re.compile(f"[{CONTROLS}]")
 SUSPECT: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
     "\u00ad\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffd"
@@ -111,7 +112,8 @@ def invisible_character(text: str) -> str | None:
     at = first_invisible(text)
     if at is None:
         return None
-    shown = around(text, at, at + 1)
+    left, right = max(0, at - AROUND), at + 1 + AROUND
+    shown = f"{'…' if left else ''}{text[left:right]}{'…' if right < len(text) else ''}"
     if text[at] in JOINERS:  # one that is out of place is the finding, and has to be seen
         shown = shown.replace(text[at], repr(text[at])[1:-1])
     return f"holds {described(text[at])} in `{excerpt(shown)}`"
@@ -120,6 +122,7 @@ def invisible_character(text: str) -> str | None:
 CONTROL_CHARACTERS: Final = RowCheck(
     "control_characters",
     ("holds invisible characters", "hold invisible characters"),
+    rf"{CONTROLS}\x80-\U0010ffff",
     in_texts(invisible_character),
 )
 

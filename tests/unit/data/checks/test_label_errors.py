@@ -6,8 +6,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine.data.checks import label_errors
-from engine.data.checks.label_errors import _drawn, _folds, find_label_errors, looked_at
+from engine.data.checks import model_checks
+from engine.data.checks.model_checks import _drawn, _folds, find_label_errors, looked_at
 
 TOPICS = {
     "food": "soup bread cheese apple dinner cook salt oven taste plate",
@@ -93,7 +93,7 @@ def test_a_sample_is_reported() -> None:
 
 
 def test_of_many_rows_no_more_are_held_than_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_errors, "LARGEST", 100)
+    monkeypatch.setattr(model_checks, "LARGEST", 100)
     rows = 20_000
     labels = ["a", "b"] * (rows // 2)
     tracemalloc.start()

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from engine.data.checks.label_errors import find_moved_labels
+from engine.data.checks.model_checks import find_moved_labels
 
 WORDS = {"good": ("fine", "lovely", "great"), "bad": ("awful", "dull", "poor")}
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from engine.evidence.review import Finding
 from engine.recipe.metrics import LIKELIHOODS
-from engine.recipe.model import Baseline, Json, Probe, Recipe, Reference
-from engine.recipe.references import GENERAL_TEXT, MODELS
+from engine.recipe.model import Baseline, Json, Probe, Recipe
+from engine.recipe.references import GENERAL_TEXT
 from engine.recipe.text.compose import dotted
 from engine.recipe.validation.schema import ORDER, Weakening, Weaker, weakenings
 from engine.review.compare import (
@@ -28,7 +28,6 @@ from engine.review.holdout import decides
 
 _SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
 """Keys that say which model answers; pins are judged as pins."""
-_OF_MODELS: Final = tuple(f"baselines[].{kind}." for kind in MODELS)
 _PINS = ("revision", "sha256")
 
 
@@ -50,16 +49,7 @@ def baselines(versions: Versions) -> Iterator[Finding]:
         elif shots := versions.find(f"{path}.shots"):
             weaker = not (was.shots and now.shots >= was.shots)
             yield finding_of(shots, "W402", weaker=weaker)
-        for one in versions.differing:
-            is_model = one.path.startswith(f"{path}.") and one.form.startswith(_OF_MODELS)
-            if (
-                is_model
-                and one.form.rpartition(".")[2] in _SAME_MODEL
-                and not same_content(versions, _ref(was), _ref(now))
-            ):
-                yield finding_of(one, "W402", "another model under the old name")
-        if other_bytes(versions, _ref(was), _ref(now)):
-            yield finding("W402", path, "other bytes at the same path")
+        yield from _other_model(versions, path, was, now, "another model under the old name")
 
 
 def teachers(versions: Versions) -> Iterator[Finding]:
@@ -68,20 +58,24 @@ def teachers(versions: Versions) -> Iterator[Finding]:
     is_bounded = versions.new.recipe.acceptance.against_teacher is not None
     if old is None or new is None or not is_bounded:
         return
-    before, after = _ref(old.model), _ref(new.model)
-    if other_bytes(versions, before, after):
-        yield finding("W402", "teacher.model", "other bytes at the same path")
+    says = "another teacher to be compared with"
     for one in versions.differing:
-        key = one.form.rpartition(".")[2]
         # a baseline is named by a word, and another one answers otherwise whatever encoder it stands on
-        is_other = one.form in ("teacher.model", "teacher.model.shots")
-        is_moved = one.form.startswith("teacher.model.") and key in _SAME_MODEL
-        if is_other or (is_moved and not same_content(versions, before, after)):
-            yield finding_of(one, "W402", "another teacher to be compared with")
+        if one.form in ("teacher.model", "teacher.model.shots"):
+            yield finding_of(one, "W402", says)
+    yield from _other_model(versions, "teacher.model", old.model, new.model, says)
 
 
-def _ref(baseline: Baseline) -> Reference | None:
-    return baseline.ref or baseline.gguf
+def _other_model(
+    versions: Versions, path: str, old: Baseline, new: Baseline, says: str
+) -> Iterator[Finding]:
+    refs = tuple(one.ref or one.gguf for one in (old, new))
+    for one in versions.differing:
+        is_model = one.path.startswith(f"{path}.") and one.form.rpartition(".")[2] in _SAME_MODEL
+        if is_model and not same_content(versions, *refs):
+            yield finding_of(one, "W402", says)
+    if other_bytes(versions, *refs):
+        yield finding("W402", path, "other bytes at the same path")
 
 
 def probes(versions: Versions) -> Iterator[Finding]:

@@ -6,12 +6,13 @@ what an index sends.
 """
 
 import contextlib
-import hashlib
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import Final
 
+from engine.files.digests import sha256_of
 from engine.files.reading import open_regular
 from engine.files.user import packages_folder
 from engine.files.writing import replacing
@@ -91,8 +92,7 @@ def fetch_archive(ref: PackageRef, folder: Path, progress: Progress) -> Path:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             place = _place(ref) / path.name
             with open_regular(path) as stream, replacing(place, below=root) as out:
-                if _copied(stream, out) != ref.sha256:
-                    raise ValueError(path)
+                shutil.copyfileobj(stream, out)
     return path
 
 
@@ -103,8 +103,9 @@ def _take(ref: PackageRef, sha256: str, folder: Path) -> Path | None:
                 continue
             target = folder / kept.name
             with open_regular(kept, follow=False) as stream, target.open("wb") as out:
-                if _copied(stream, out) == sha256:
-                    return target
+                shutil.copyfileobj(stream, out)
+            if sha256_of(target) == sha256:
+                return target
             target.unlink()
     return None
 
@@ -112,11 +113,3 @@ def _take(ref: PackageRef, sha256: str, folder: Path) -> Path | None:
 def _place(ref: PackageRef) -> Path:
     name = f"{ref.name}-{ref.version}-{ref.sha256}"
     return packages_folder() / re.sub(r"[^A-Za-z0-9.!+_-]", "_", name)
-
-
-def _copied(stream: BinaryIO, out: BinaryIO) -> str:
-    hasher = hashlib.sha256()
-    while block := stream.read(1 << 20):
-        hasher.update(block)
-        out.write(block)
-    return hasher.hexdigest()

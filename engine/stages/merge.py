@@ -1,16 +1,13 @@
 """The adapter becomes part of the weights: a complete model folder in the base's own precision."""
 
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from engine.artifacts.results import write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.errors import StageError
 from engine.recipe.model import PathRef, Recipe
 from engine.recipe.references import base_reference, has_new_tokenizer
-from engine.sources import identity
-from engine.sources.local import DigestMemory
+from engine.sources.local import digest_of_path
 from engine.values import to_json
 
 REVISION = 3
@@ -66,10 +63,7 @@ def _check_base(context: StageContext) -> None:
     known, base = context.base_model.get("sha256"), base_reference(recipe.base_model)
     if known is None or not isinstance(base, PathRef):
         return
-    # an empty memory: the usual one believes size and time of a file it has hashed before
-    with TemporaryDirectory(dir=context.scratch) as empty:
-        found = identity(base, DigestMemory(Path(empty) / "digests.json"))
-    if found["sha256"] != known:
+    if digest_of_path(base, None) != known:
         raise StageError.one(
             "X674",
             "the base model is not the one that was trained on: its files were changed meanwhile",

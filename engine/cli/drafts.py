@@ -11,6 +11,7 @@ from engine.drafting import DraftOptions, draft
 from engine.drafting.draft import draft_message, wrapped
 from engine.drafting.imported import imported
 from engine.drafting.tool_config import read_config
+from engine.drafting.writer import text_of
 from engine.errors import RecipeError, StoreError
 from engine.recipe import load_recipe
 from engine.recipe.model import PathRef
@@ -91,13 +92,12 @@ def _write_draft(options: argparse.Namespace) -> None:
         refuse_typed(file, target, NOTHING)
     if isinstance(wishes.base_model, PathRef):
         refuse_typed(wishes.base_model.path, target, NOTHING)
-    found = draft(files, target, default_model=default, wishes=wishes)
-    create(target, found.text.encode())
+    plan = draft(files, target, default_model=default, wishes=wishes)
+    create(target, text_of(plan).encode())
     # The draft is there; a run says what has to be allowed.
     with suppress(StoreError):
         trust_as_it_stands(target)
-    width = columns(sys.stdout)
-    show(draft_message(found, file=options.start, target=str(target), width=width))
+    show(draft_message(plan, file=options.start, width=columns(sys.stdout)))
 
 
 def _purpose(path: Path) -> str:

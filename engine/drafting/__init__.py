@@ -5,6 +5,6 @@ as any recipe is, and its rows are divided once, before it is written.
 """
 
 from engine.drafting.choices import DraftOptions
-from engine.drafting.draft import RecipeDraft, draft
+from engine.drafting.draft import draft
 
-__all__ = ["DraftOptions", "RecipeDraft", "draft"]
+__all__ = ["DraftOptions", "draft"]

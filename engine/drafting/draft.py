@@ -15,7 +15,6 @@ from engine.drafting.guess import groupings, guess
 from engine.drafting.inputs import inputs_of, unpacked
 from engine.drafting.layout_table import SPLIT
 from engine.drafting.plan import FEWEST, DraftPlan, Sizes, row_sizes, sizes_for
-from engine.drafting.profile import Profile
 from engine.drafting.roles import without_whole
 from engine.drafting.writer import COMPARED, TABLE, notes, reasons, text_of
 from engine.errors import DataError, RecipeError, Severity
@@ -26,7 +25,7 @@ from engine.recipe.text.paths import as_typed
 from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed
-from engine.values import Value, replace
+from engine.values import replace
 
 MOST_COLUMNS: Final = 8
 WIDEST: Final = 44
@@ -34,25 +33,10 @@ FEWEST_ROWS: Final = 4
 """Rows of the smallest splits: one to train on, one to steer by, two to judge by."""
 
 
-class RecipeDraft(Value):
-    """A recipe that is not written yet, and what it rests on."""
-
-    text: str
-    reasons: tuple[tuple[str, str, str], ...]
-    """(what, guess, why)."""
-    notes: tuple[str, ...]
-    rows: int
-    columns: tuple[str, ...]
-    written: Path | None = None
-    """The file of rows that was written, where those of the data had to be laid out anew."""
-    whys: tuple[str, ...] = ()
-    """Why they had to be."""
-
-
 def draft(
     files: Sequence[Path], target: Path, *, default_model: Reference, wishes: DraftOptions
-) -> RecipeDraft:
-    """Return a recipe for data files or folders, to be written at `target`.
+) -> DraftPlan:
+    """Return the plan of a recipe for data files or folders, to be written at `target`.
 
     Rows that no recipe can read as they stand are written to a file beside it first, which is removed where the draft
     fails.
@@ -63,58 +47,46 @@ def draft(
 
     """
     rows_file = target.with_name(f"{target.name.removesuffix('.yaml')}.rows.jsonl")
-    found = _gathered(files, wishes, rows_file)
+    found, name = _gathered(files, wishes, rows_file), files[0].absolute().name
     if wishes.base_model is None:
         found = with_plain_tools(found, rows_file)
-    profile, name = _profile(found, wishes), files[0].absolute().name
-    if profile.rows < FEWEST_ROWS:
-        raise _too_few(name, f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}")
-    guessed = guess(profile, wishes)
-    lacking = [
-        one
-        for one in guessed.needed
-        if (column := profile.columns.get(one)) and column.present < len(profile.kept)
-    ]
-    if lacking and not guessed.shape and all("." not in one for one in lacking):
-        # A recipe reads no rows without them.
+    while True:
+        profile = found.profile if wishes.text else without_whole(found.profile)
+        if profile.rows < FEWEST_ROWS:
+            why = f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}"
+            raise _too_few(name, why)
+        guessed, columns = guess(profile, wishes), profile.columns
+        few = [
+            one
+            for one in guessed.needed
+            if one in columns and columns[one].present < len(profile.kept)
+        ]
+        if not few or guessed.shape or any("." in one for one in few):
+            break
+        # A recipe reads no rows without these columns.
         given = found.split_rows()
-        rows = [
+        kept = [
             {SPLIT: split, **row} if split else row
             for split, row in given
-            if all(name in row for name in lacking)
+            if all(one in row for one in few)
         ]
-        names = " and ".join(f"`{name}`" for name in lacking)
-        why = f"{len(given) - len(rows):,} of {len(given):,} rows have no {names} and are left out"
-        found = written(rows, rows_file, (*found.whys, why), found.notes)
-        profile = _profile(found, wishes)
-        guessed = guess(profile, wishes)
+        names = " and ".join(f"`{one}`" for one in few)
+        why = f"{len(given) - len(kept):,} of {len(given):,} rows have no {names} and are left out"
+        found = written(kept, rows_file, (*found.whys, why), found.notes)
+    plan = DraftPlan(
+        name=name, target=target, model=wishes.base_model or default_model, guess=guessed,
+        profile=profile, gathered=found, sizes=sizes_for(profile.rows, is_folded=False),
+        groupings=groupings(profile, guessed),
+    )  # fmt: skip
     if found.rows:
         create(rows_file, found.content())
-    plan = DraftPlan(
-        name=name,
-        target=target,
-        model=wishes.base_model or default_model,
-        guess=guessed,
-        profile=profile,
-        readings=found.readings,
-        sizes=sizes_for(profile.rows, is_folded=False),
-        groupings=groupings(profile, guessed),
-    )
     try:
         _settle(plan)
     except BaseException:
         if found.rows:
             rows_file.unlink()
         raise
-    return RecipeDraft(
-        text=text_of(plan),
-        reasons=tuple(reasons(plan)),
-        notes=(*found.notes, *notes(plan)),
-        rows=profile.rows,
-        columns=tuple(profile.kept[0]),
-        written=rows_file if found.rows else None,
-        whys=found.whys,
-    )
+    return plan
 
 
 def _settle(plan: DraftPlan) -> None:
@@ -151,10 +123,6 @@ def _settle(plan: DraftPlan) -> None:
     plan.row_sizes = row_sizes(recipe.task, prepared)
 
 
-def _profile(gathered: Gathered, wishes: DraftOptions) -> Profile:
-    return gathered.profile if wishes.text else without_whole(gathered.profile)
-
-
 def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> Gathered:
     found: Sequence[Path] = files
     try:
@@ -165,14 +133,14 @@ def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> G
                 must_write=found != list(files),
             )  # fmt: skip
     except DataError as error:
-        problems = list(error.problems)
-        for at, problem in enumerate(problems):
+        problems = []
+        for problem in error.problems:
             message = problem.message
             # What an archive was unpacked to is no place that the user knows.
             for file, folder in zip(files, found, strict=True):
                 message = message.replace(str(folder), str(file))
             hint = RECOGNISED if problem.code == "D322" else problem.hint
-            problems[at] = replace(problem, message=message, hint=hint)
+            problems.append(replace(problem, message=message, hint=hint))
         raise DataError(problems) from None
 
 
@@ -245,24 +213,25 @@ def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     return True
 
 
-def draft_message(found: RecipeDraft, *, file: str, target: str, width: int) -> str:
+def draft_message(plan: DraftPlan, *, file: str, width: int) -> str:
     """Return the whole message, in lines of so many columns where blanks let them be broken."""
-    shown = ", ".join(found.columns[:MOST_COLUMNS])
-    more = ", …" if len(found.columns) > MOST_COLUMNS else ""
-    lines = [f"{file}: {found.rows:,} rows" + (f", columns {shown}{more}" if shown else "")]
-    first = max(len(what) for what, _, _ in found.reasons)
-    second = min(WIDEST, max(len(guess) for _, guess, _ in found.reasons))
-    for what, value, why in found.reasons:
+    columns, gathered, guesses = [*plan.profile.kept[0]], plan.gathered, [*reasons(plan)]
+    shown = ", ".join(columns[:MOST_COLUMNS]) + (", …" if len(columns) > MOST_COLUMNS else "")
+    lines = [f"{file}: {plan.profile.rows:,} rows" + (f", columns {shown}" if shown else "")]
+    first = max(len(what) for what, _, _ in guesses)
+    second = min(WIDEST, max(len(guess) for _, guess, _ in guesses))
+    for what, value, why in guesses:
         cut = value if len(value) <= WIDEST else f"{value[: WIDEST - 1]}…"
         line = f"  {what:<{first}}  {cut:<{second}}  {why}".rstrip()
         lines += wrapped(line, width=width, indent=" " * (first + second + 6))
-    for note in found.notes:
+    for note in (*gathered.notes, *notes(plan)):
         lines += wrapped(f"  note: {note}", width=width, indent=" " * len("  note: "))
-    if found.written is not None:
-        line = f"wrote {os.path.relpath(found.written)} (its rows: {'; '.join(found.whys)})"
+    if gathered.rows:
+        path = os.path.relpath(gathered.readings[0].path)
+        line = f"wrote {path} (its rows: {'; '.join(gathered.whys)})"
         lines += wrapped(line, width=width, indent="  ")
-    lines.append(f"wrote {target} ({len(found.text.splitlines())} lines)")
-    typed = as_typed(target)
+    typed = as_typed(plan.target)
+    lines.append(f"wrote {plan.target} ({len(text_of(plan).splitlines())} lines)")
     lines.append(f"next: recipe validate {typed} && recipe data {typed}")
     return "\n".join(lines)
 

@@ -12,10 +12,10 @@ from engine.data.prepare import Prepared
 from engine.data.splitting.column import place_of
 from engine.data.token_estimate import estimated_tokens, is_english, row_text
 from engine.drafting.choices import Guess
+from engine.drafting.gather import Gathered
 from engine.drafting.guess import Grouping
 from engine.drafting.label_names import Labels, question, task_labels
 from engine.drafting.profile import KEPT, Profile
-from engine.drafting.reading import Reading
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.metrics.power import ROWS, Spread, ThresholdRule, macro_f1, passing_value
@@ -87,8 +87,8 @@ class DraftPlan:
     target: Path
     model: Reference
     guess: Guess
+    gathered: Gathered
     profile: Profile
-    readings: tuple[Reading, ...]
     sizes: Sizes
     row_sizes: tuple[int, ...] = ()
     """Tokens of each row that was read, without the instruction: estimates, rather too high."""
@@ -117,7 +117,7 @@ class DraftPlan:
     @property
     def by_files(self) -> bool:
         """Whether the data says which rows are for what."""
-        return any(reading.into for reading in self.readings) or bool(self.guess.split)
+        return any(reading.into for reading in self.gathered.readings) or bool(self.guess.split)
 
     @property
     def by_split(self) -> Mapping[str, int]:

@@ -98,7 +98,7 @@ def _facts(plan: DraftPlan) -> dict[str, Any]:
         "labels": labels.names,
         "model": reference_mapping(model),
         "small": not isinstance(model, HubRef | PathRef),
-        "sources": [_source(reading, plan) for reading in plan.readings],
+        "sources": [_source(reading, plan) for reading in plan.gathered.readings],
         "label": guess.label if kind.has_labels else "",
         "relabel": labels.relabel,
         "bins": labels.scale,
@@ -140,7 +140,7 @@ def _source(reading: Reading, plan: DraftPlan) -> dict[str, Any]:
 
 
 def _sources(plan: DraftPlan, line: str, sources: list[dict[str, Any]]) -> list[str]:
-    whys = [one.why if one.says_format or one.header else "" for one in plan.readings]
+    whys = [one.why if one.says_format or one.header else "" for one in plan.gathered.readings]
     if len(sources) > MOST_SOURCES or (len(sources) == 1 and len(line) <= WIDTH):
         return [_aside(line, whys[0])]
     each = (f"    - {spelled_in_flow(source)}" for source in sources)
@@ -159,7 +159,7 @@ def _relative(file: Path, plan: DraftPlan) -> str:
 
 def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     """Yield (what, guess, why)."""
-    guess, first = plan.guess, plan.readings[0]
+    guess, first = plan.guess, plan.gathered.readings[0]
     if first.says_format or first.header:
         yield "format", first.format, first.why
     yield "kind", guess.kind, guess.why_kind

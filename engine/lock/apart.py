@@ -59,16 +59,8 @@ class LockProcess:
     child: Child
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self) -> str:
-        found: str = self._ask({"read": True})
-        return found
-
-    def write(self, text: str) -> bool:
-        """Have the lock hold a text; tell whether it was written. OSError as of a file."""
-        found: bool = self._ask({"write": text})
-        return found
-
-    def _ask(self, request: dict[str, Any]) -> Any:
+    def ask(self, **request: Any) -> Any:
+        """Return the text of the lock for `read`, whether it was written for `write`. OSError as of a file."""
         with self._turn:
             try:
                 self.child.send(f"{json.dumps(request)}\n")

@@ -258,7 +258,8 @@ def read_lock(path: Path, read: Callable[[], str] | None = None) -> Lock | None:
     """
     apart = apart_for(path)
     try:
-        text = (read or (apart.read if apart else partial(read_text, path)))()
+        here = partial(apart.ask, read=True) if apart else partial(read_text, path)
+        text = (read or here)()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -290,7 +291,7 @@ def write_lock(path: Path, lock: Lock) -> bool:
             errno.EFBIG, f"the lock would be larger than {MAX_BYTES / 1e6:.0f} MB", path.name
         )
     apart = apart_for(path)
-    return writing.replace_text(path, text) if apart is None else apart.write(text)
+    return writing.replace_text(path, text) if apart is None else bool(apart.ask(write=text))
 
 
 def lock_text(lock: Lock) -> str:

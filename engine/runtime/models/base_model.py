@@ -195,7 +195,10 @@ def _located(ref: Reference, cached: Cached, progress: Progress, *, weights: boo
             with _alone(path) as (alone, name):
                 _read_tokenizer(alone, name).save_pretrained(target)
                 # `plan` estimates memory and time from it before the weights are unpacked.
-                AutoConfig.from_pretrained(alone, gguf_file=name).save_pretrained(target)
+                config = AutoConfig.from_pretrained(
+                    alone, gguf_file=name, local_files_only=True, trust_remote_code=False
+                )
+                config.save_pretrained(target)
         if weights:
             validated_folder(target)
 

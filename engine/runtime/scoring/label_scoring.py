@@ -13,7 +13,6 @@ here go one row at a time.
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,13 @@ import torch
 
 from engine.errors import StageError
 from engine.progress import Progress
-from engine.runtime.models.load import Lanes, LoadedModel, not_a_number, wants_single_rows
+from engine.runtime.models.load import (
+    Lanes,
+    LoadedModel,
+    not_a_number,
+    plain_logits,
+    wants_single_rows,
+)
 from engine.runtime.scoring.label_search import (
     AnswerTree,
     LabelChoice,
@@ -39,7 +44,6 @@ from engine.runtime.scoring.packed_cache import (
     Piece,
     UnsupportedModelError,
     attending,
-    feed,
 )
 from engine.values import Value
 
@@ -290,19 +294,14 @@ def search_rows(
         with suppress(UnsupportedModelError):
             PackedSearch(loaded, rows, tree).run(make, done)
             return
-    for row, tokens in enumerate(rows):
+    for row, asked in enumerate(rows):
         search = make()
-        state, logits = feed(loaded, None, tokens)
-        take(search, 0, *read_logits(logits, tree.branches[0].scored))
         while wanted := search.wanted():
             for number in wanted:
+                # The whole row again for each branch: a recurrent state cannot be taken back.
                 path = [token for at in tree.path(number) for token in tree.branches[at].tokens]
-                # A copy for each branch: a cache is changed in place, and a recurrent state cannot be taken back.
-                after, outputs = copy.deepcopy(state), []
-                for token in path:
-                    after, logits = feed(loaded, after, [token])
-                    outputs.append(logits)
-                scored = tree.branches[number].scored
-                logits = torch.cat(outputs[-len(scored) :])
+                tokens, scored = [*asked, *path], tree.branches[number].scored
+                places = range(len(tokens) - len(scored), len(tokens))
+                (logits,) = plain_logits(loaded.model, [tokens], [places])
                 take(search, number, *read_logits(logits, scored))
         done(row, search)

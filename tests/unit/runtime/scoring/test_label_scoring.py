@@ -75,7 +75,7 @@ def _never(*_: Any) -> Any:
 
 @pytest.fixture
 def packed_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "feed", _never)
+    monkeypatch.setattr(choosing, "plain_logits", _never)
 
 
 texts = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)
@@ -296,7 +296,7 @@ def test_a_row_that_rounding_moved_is_outvoted_by_its_own_neighbours(
         return math.inf if len(apart) <= 2 else apart[-1]
 
     monkeypatch.setattr(packed_cache, "_apart", first_is_far)
-    monkeypatch.setattr(choosing, "feed", _never)
+    monkeypatch.setattr(choosing, "plain_logits", _never)
 
     found = choose(pico, _prompts(pico), _ended(pico), progress=progress)
 

@@ -399,22 +399,21 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
     prefixes = [lane.prefix for lane in layout.lanes]
     queries = _IntoLanes.apply(states[0], asking, [0] * len(prefixes))
     keys, values = (_IntoLanes.apply(one, answering, prefixes) for one in states[1:])
-    attention = _short if is_on_cpu and is_kept and query.dtype != torch.float32 else _fused
-    masks = layout.masks(heads // groups)
-    found = [attention(*lane, scale) for lane in zip(queries, keys, values, masks, strict=True)]
+    lanes = zip(queries, keys, values, layout.masks(heads // groups), strict=True)
+    if is_on_cpu and is_kept and query.dtype != torch.float32:
+        found = [_short(*lane, scale) for lane in lanes]
+    else:
+        found = [
+            scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+            for q, k, v, mask in lanes
+        ]
     return _OutOfLanes.apply(asking, heads, *found).unsqueeze(0), None
-
-
-def _fused(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
-) -> torch.Tensor:
-    """Return [N, Q, size] for queries [N, Q, size], keys and values [N, K, size]; the mask is [Q, K]."""
-    return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
 
 
 def _short(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
 ) -> torch.Tensor:
+    """Return [N, Q, size] for queries [N, Q, size], keys and values [N, K, size]; the mask is [Q, K]."""
     hidden = _added(mask, query.dtype)
     shares = torch.baddbmm(hidden[None], query, key.transpose(1, 2), alpha=scale).softmax(-1)
     return torch.bmm(shares, value)

@@ -25,7 +25,6 @@ def run_tool(
     tool: str,
     reads: Iterable[Path] = (),
     writes: Iterable[Path] = (),
-    uses_gpu: bool = False,
     on_line: Callable[[str], None] = lambda _line: None,
 ) -> None:
     """Run a command to its end, handing over its output line by line.
@@ -46,7 +45,7 @@ def run_tool(
                 variables=processes.environment(),
                 out=processes.PIPE,
                 errors=errors,
-                rights=rights_of(command, reads=reads, writes=places, uses_gpu=uses_gpu),
+                rights=rights_of(command, reads=reads, writes=places),
             )
         except OSError as error:
             raise StageError.one(code, f"{tool} cannot be started: {error.strerror}") from error

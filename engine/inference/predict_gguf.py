@@ -53,12 +53,12 @@ def ask_exported(
     task = asked.task
     prompts = [chat.prompt(asked_turns(task, row)) for row in rows]
     labels = [answer_text(task, label) + chat.terminator for label in task.labels]
-    answers = ask_graph(graph, prompts, labels, threads=threads, progress=progress)
+    choices, read = ask_graph(graph, prompts, labels, threads=threads, progress=progress)
     own = [chat.token_ids(prompt) for prompt in prompts]
     judged = [predicted(row) for row in rows]
-    if is_finite := len(answers.choices) == len(rows):
-        judged = choice_predictions(task, rows, answers.choices)
-    facts = {"parity": {ONNX: same_readings(rows, own, answers.token_ids)}}
+    if is_finite := len(choices) == len(rows):
+        judged = choice_predictions(task, rows, choices)
+    facts = {"parity": {ONNX: same_readings(rows, own, read)}}
     return Predictions(judged=judged, free=[], facts={**facts, "is_finite": is_finite})
 
 

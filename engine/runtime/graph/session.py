@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 from engine.failures import library_errors
 from engine.progress import Progress
 from engine.runtime.scoring.label_search import LabelChoice, Search, make_tree
-from engine.values import Value
 
 GRAPH_FILE: Final = "model.onnx"
 """The file that is loaded; as Optimum names it."""
@@ -24,14 +23,6 @@ Logits = NDArray[np.float32]
 Run = Callable[[Sequence[int]], Logits]
 
 
-class GraphAnswers(Value):
-    """The answers of a graph, by prompt."""
-
-    choices: list[LabelChoice]
-    """None at all where the model's numbers were none: all prompts were read then."""
-    token_ids: list[list[int]]
-
-
 def ask_graph(
     folder: Path,
     prompts: Sequence[str],
@@ -39,8 +30,11 @@ def ask_graph(
     *,
     threads: int,
     progress: Progress,
-) -> GraphAnswers:
-    """Return for each prompt the shares of all `answers`. StageError X816."""
+) -> tuple[list[LabelChoice], list[list[int]]]:
+    """Return for each prompt the shares of all `answers`, and its tokens. StageError X816.
+
+    No shares at all where a number of the graph is not finite.
+    """
     with library_errors("X816", "ONNX Runtime failed", hint="install a newer runtime"):
         tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         rows, tokens = (
@@ -49,7 +43,7 @@ def ask_graph(
         )
         run = load(folder, threads=threads)
         found = answer(run, rows, tokens, lambda done: progress.update(done, len(rows), "rows"))
-    return GraphAnswers(choices=found, token_ids=rows)
+    return found, rows
 
 
 def load(folder: Path, *, threads: int) -> Run:

@@ -72,21 +72,29 @@ def test_a_change_reruns_what_it_can_change(
     assert reruns == changed(before, keys(project))
 
 
+SHORT = {"splits__train": 40, "splits__validation": 60}
+SELECTIVE = {"accuracy": {"min": 0.9}, "coverage": {"min": 0.5}}
+FORGETTING = {"acceptance__forgetting": {"max_drop": 0.5}}
+
+
 @pytest.mark.parametrize(
-    ("change", "reruns"),
+    ("first", "change", "reruns"),
     [
+        (SHORT, {"acceptance__selective": SELECTIVE}, {"gate", "verify"}),
+        (SHORT, {"export__calibrate": True}, {"verify"}),
         (
-            {"acceptance__selective": {"accuracy": {"min": 0.9}, "coverage": {"min": 0.5}}},
-            {"gate", "verify"},
+            {"export__formats": ["gguf"]},
+            {"export__after_quantization": {"agreement": {"min": 0.5}}},
+            {"verify"},
         ),
-        ({"export__calibrate": True}, {"verify"}),
+        (FORGETTING, {"acceptance__forgetting": {"max_drop": 0.1}}, {"gate"}),
     ],
-    ids=["selective", "calibrate"],
+    ids=["selective", "calibrate", "quantized file", "forgetting"],
 )
-def test_a_calibration_judges_again_and_trains_nothing(
-    project: Project, change: dict[str, Any], reruns: set[str]
+def test_a_further_bound_judges_again_and_asks_no_model(
+    project: Project, first: dict[str, Any], change: dict[str, Any], reruns: set[str]
 ) -> None:
-    project.edit(splits__train=40, splits__validation=60)
+    project.edit(**first)
     before = keys(project)
 
     project.edit(**change)
@@ -150,24 +158,6 @@ def test_a_changed_row_reruns_everything(project: Project) -> None:
     path.write_text(path.read_text(encoding="utf-8") + "one more row,positive\n", encoding="utf-8")
 
     assert changed(before, keys(project)) == EVERYTHING
-
-
-def test_a_bound_on_the_quantized_file_reruns_verify_only(project: Project) -> None:
-    project.edit(export__formats=["gguf"])
-    before = keys(project)
-
-    project.edit(export__after_quantization={"agreement": {"min": 0.5}})
-
-    assert changed(before, keys(project)) == {"verify"}
-
-
-def test_a_bound_on_forgetting_asks_no_probe_again(project: Project) -> None:
-    project.edit(acceptance__forgetting={"max_drop": 0.5})
-    before = keys(project)
-
-    project.edit(acceptance__forgetting={"max_drop": 0.1})
-
-    assert changed(before, keys(project)) == {"gate"}
 
 
 def test_a_changed_probe_is_asked_again(project: Project) -> None:

@@ -15,7 +15,11 @@ from engine.recipe.text.paths import format_of
 
 READ_QUOTES: Final = "if quotes stand around the cells, write `quoting: double` in the source"
 DELIMITERS = {"csv": ",", "tsv": "\t"}
-NAMES = {",": "comma", "\t": "tab"}
+FAULTS: Final = {
+    "unexpected end of data": "a quote opened in this row is never closed",
+    "field larger": f"a field is longer than {MAX_LINE:,} characters: is a quote never closed?",
+}
+"""What the csv module's own messages contain, and what is reported for them."""
 SHOWN = 12
 OLD_END = re.compile(r"(?<=\r)(?!\n)")
 QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -56,7 +60,13 @@ def read_table(path: Path, source: Source, trouble: Trouble) -> Iterator[Row]:
         except csv.Error as error:
             # The reader goes on behind the broken row: later problems of the file are seen too.
             hint = None if trouble.count else 'a quote within quotes is written twice: ""'
-            trouble.add("D324", _csv_fault(error), line=number, hint=hint)
+            fault = next(
+                (why for part, why in FAULTS.items() if part in str(error)),
+                f"broken quoting: {error}",
+            )
+            trouble.add("D324", fault, line=number, hint=hint)
+            if "field larger" in str(error):  # all that follows may be a part of the same cell
+                break
             continue
         if row is not None:
             yield row
@@ -161,12 +171,11 @@ class _Table:
         """Report at once that every row has a delimiter too many at its end."""
         if not self.endings:
             return
-        sign = NAMES.get(self.delimiter, f"`{self.delimiter}`")
-        header = "`header`" if self.declared else "the header"
-        more = (
-            "name one more column in `header`"
+        sign = {",": "comma", "\t": "tab"}.get(self.delimiter, f"`{self.delimiter}`")
+        header, more = (
+            ("`header`", "name one more column in `header`")
             if self.declared
-            else "add one to the end of the header"
+            else ("the header", "add one to the end of the header")
         )
         message = f"every row ends with a {sign} that {header} has not"
         hint = f"take it off the rows, or {more}"
@@ -179,15 +188,6 @@ def old_line_ends(text: Iterable[str]) -> Iterator[str]:
     for line in text:
         is_old = line.count("\r") > line.endswith("\r\n")
         yield from filter(None, OLD_END.split(line)) if is_old else (line,)
-
-
-def _csv_fault(error: csv.Error) -> str:
-    text = str(error)
-    if "unexpected end of data" in text:
-        return "a quote opened in this row is never closed"
-    if "field larger" in text:
-        return f"a field is longer than {MAX_LINE:,} characters: is a quote never closed?"
-    return f"broken quoting: {text}"
 
 
 def named(header: Sequence[str]) -> list[str]:
@@ -206,10 +206,8 @@ def _check_header(header: Sequence[str], line: int, delimiter: str, trouble: Tro
     elif twice:
         names = ", ".join(f"`{excerpt(name)}`" for name in twice[:SHOWN])
         trouble.add("D324", f"the header names {names} more than once", line=line)
-    elif len(header) == 1 and delimiter == "," and "\t" in header[0]:
-        hint = "add `format: tsv` to the source"
-        trouble.add("D324", "fields are separated by tabs, not by commas", line=line, hint=hint)
-    elif len(header) == 1 and delimiter == "," and ";" in header[0]:
-        hint = 'add `delimiter: ";"` to the source'
-        trouble.add("D324", "fields are separated by `;`, not by commas", line=line, hint=hint)
+    elif len(header) == 1 and delimiter == "," and (sign := re.search("[\t;]", header[0])):
+        what, key = ("tabs", "format: tsv") if sign[0] == "\t" else ("`;`", 'delimiter: ";"')
+        message = f"fields are separated by {what}, not by commas"
+        trouble.add("D324", message, line=line, hint=f"add `{key}` to the source")
     trouble.raise_any()

@@ -45,12 +45,9 @@ def test_unequal_numbers_of_lines_are_reported_with_both_files(
     (tmp_path / "text").write_bytes(b"a\n" * lines)
     (tmp_path / "label").write_bytes(b"b\n" * labels)
 
+    beside = {"label": tmp_path / "label"}
     with pytest.raises(DataError) as caught:
-        list(
-            read_rows(
-                tmp_path / "text", source(format="lines"), beside={"label": tmp_path / "label"}
-            )
-        )
+        list(read_rows(tmp_path / "text", source(format="lines"), beside=beside))
 
     (problem,) = caught.value.problems
     assert problem.code == "D330"
@@ -61,22 +58,30 @@ def test_a_broken_file_beside_a_source_is_reported_by_its_own_name(tmp_path: Pat
     (tmp_path / "text").write_bytes(b"a\nb\n")
     (tmp_path / "label").write_bytes(b"x\n\xff\n")
 
+    beside = {"label": tmp_path / "label"}
     with pytest.raises(DataError, match=r"label:2 .*D322"):
-        list(
-            read_rows(
-                tmp_path / "text", source(format="lines"), beside={"label": tmp_path / "label"}
-            )
-        )
+        list(read_rows(tmp_path / "text", source(format="lines"), beside=beside))
 
 
-def test_a_text_too_long_to_be_one_row_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("reader", "form", "content", "message"),
+    [
+        ("text", "text", b"x" * 11, "more than 10 characters"),
+        ("tables", "csv", b'a,b\n"' + b"x,y,z\n" * 9, "is a quote never closed?"),
+    ],
+)
+def test_of_a_text_too_long_to_be_one_row_nothing_else_is_reported(
+    reader: str,
+    form: str,
+    content: bytes,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("engine.data.reading.text.MAX_LINE", 10)
-    (problem,) = problems(tmp_path, "r.md", b"x" * 11, format="text")
+    monkeypatch.setattr(f"engine.data.reading.{reader}.MAX_LINE", 10)
+    (problem,) = problems(tmp_path, f"r.{form}", content, format=form)
 
-    assert problem.code == "D336"
-    assert "more than 10 characters" in problem.message
+    assert message in problem.message
 
 
 def test_a_row_may_end_at_blank_lines(tmp_path: Path) -> None:

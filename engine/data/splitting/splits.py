@@ -205,10 +205,6 @@ def _divided(units: Units, splits: Splits, held: RecordedSplits | None) -> tuple
         chosen, division.problems = divide_placed(units, splits, held)
     elif any(isinstance(size, float) for size in sizes.values()) and splits.by not in BY_ORDER:
         chosen = _by_fraction(units, sizes)
-        for place, size in sizes.items():
-            if size and not len(chosen[place]):
-                message = f"{size} of {len(units.rows):,} rows leaves none for {place.split}"
-                division.problems.append(split_problem("D311", message, place.split))
     else:
         rows = _in_rows(sizes, len(units.rows))
         division.problems = _too_few(rows, len(units.rows))
@@ -219,7 +215,11 @@ def _divided(units: Units, splits: Splits, held: RecordedSplits | None) -> tuple
             asked = {**sizes, Assignment.TRAIN: rows[Assignment.TRAIN]}
             chosen = divide_held(units, asked, held, stratified=splits.by == "stratified")
         else:
-            chosen = _by_rows(units, rows, splits)
+            chosen, sizes = _by_rows(units, rows, splits), rows
+    for place, size in sizes.items() if held is None and not division.problems else ():
+        if size and not len(chosen[place]):
+            message = f"{size} of {len(units.rows):,} rows leaves none for {place.split}"
+            division.problems.append(split_problem("D311", message, place.split))
     return chosen, division
 
 

@@ -1,5 +1,6 @@
 """Lines as rows, files as rows, and files side by side."""
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -78,8 +79,10 @@ def test_of_a_text_too_long_to_be_one_row_nothing_else_is_reported(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    limit = csv.field_size_limit()
     monkeypatch.setattr(f"engine.data.reading.{reader}.MAX_LINE", 10)
     (problem,) = problems(tmp_path, f"r.{form}", content, format=form)
+    csv.field_size_limit(limit)
 
     assert message in problem.message
 

@@ -92,18 +92,16 @@ def test_too_few_rows_say_how_many_are_needed_and_what_would_fit() -> None:
         "12 rows are needed (6 train + 2 validation + 4 holdout), there are 11"
     )
     assert problem.hint == "`splits.train: 5` would fit"
-
-
-def test_where_all_others_are_trained_sizes_that_would_fit_are_named() -> None:
     (problem,) = divided(some(40), asked(train="all", validation=5, holdout=50))[1].problems
-
     assert problem.hint == "`holdout: 10, validation: 4` would leave 26 to train on"
 
 
-def test_a_fraction_that_leaves_no_row_is_reported() -> None:
-    splits = asked(train=0.9, validation=0.0001, holdout=0.0)
-
-    assert [one.path for one in divided(some(3), splits)[1].problems] == ["splits.validation"]
+def test_a_split_that_gets_no_row_is_reported() -> None:
+    large = [Made(text=f"t{n}", group=f"g{n // 28}") for n in range(140)]
+    whole = asked(by="group", column="g", train="all", validation=10, holdout=30)
+    share = asked(train=0.9, validation=0.0001, holdout=0.0)
+    for rows, splits in ((some(3), share), (large, whole)):
+        assert [one.path for one in divided(rows, splits)[1].problems] == ["splits.validation"]
 
 
 def test_a_class_with_one_holdout_row_is_reported_with_what_it_needs() -> None:
@@ -111,6 +109,7 @@ def test_a_class_with_one_holdout_row_is_reported_with_what_it_needs() -> None:
     rows += [Made(text=f"r{n}", labels=("b",)) for n in range(3)]
     found = classes(rows, asked(train=50, validation=10, holdout=40), "ab")
 
+    assert classes(some(12), asked(train=8, validation=0, holdout=4), "ab") == []
     assert [path for _, path, _ in found] == ["splits.holdout", "splits.validation"]
     assert "label `b` has 1 row in holdout, at least 2 are needed; it has 3 rows" in found[0][2]
 
@@ -126,10 +125,6 @@ def test_a_class_that_chance_left_out_is_not_asked_for_fewer_rows_than_it_has() 
         "write the sizes in rows: these are met label by label, and fractions by chance",
         "enlarge the split, or use `by: stratified`",
     }
-
-
-def test_a_validation_split_of_no_rows_is_not_missed() -> None:
-    assert classes(some(12), asked(train=8, validation=0, holdout=4), "ab") == []
 
 
 def test_groups_stay_whole_and_sizes_are_met_as_nearly_as_they_allow() -> None:

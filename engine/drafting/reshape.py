@@ -24,7 +24,6 @@ from engine.drafting.layout_table import (
     columns_of,
     lower,
     splits,
-    texts,
     turned,
 )
 from engine.drafting.marks import are_tags, text_of_words
@@ -38,7 +37,10 @@ TESTS: Final[Mapping[str, Callable[[Sequence[Any]], bool]]] = {
     "lists": lambda values: all(isinstance(value, list) for value in values),
     "objects": lambda values: all(isinstance(value, Mapping) for value in values),
     "several": lambda values: all(isinstance(value, list | Mapping) for value in values),
-    "lists of texts": lambda values: all(map(texts, values)),
+    "lists or choices": lambda values: all(
+        isinstance(one, list) or one in (0, 1) for one in values
+    ),
+    "names of sides": lambda values: all(PATTERNS["side"].fullmatch(lower(one)) for one in values),
     "some texts": lambda values: any(isinstance(value, str) for value in values),
     "some marked": lambda values: any(one and isinstance(one, list | Mapping) for one in values),
 }
@@ -80,9 +82,7 @@ def reshaped(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Row]
         found = [new for some in made for new in some or ()]
         why = step[1]
         if none:
-            why += (
-                f"; {none:,} of {len(made):,} rows hold no answer that can be used and are left out"
-            )
+            why += f"; {none:,} of {len(made):,} rows hold no usable answer and are left out"
         whys.append(f"{why}; {odd:,} that are laid out otherwise are left out" if odd else why)
     return found, whys
 

@@ -140,6 +140,8 @@ PUBLIC: tuple[Layout, ...] = (
     Layout(name="intents", write=snips, kind="classification", splits="column", says=SORTED),
     Layout(name="emotions", write=coded, kind="multilabel", says={"task.labels": ["cast", "music", "plot"]}),
     Layout(name="below.json", write=lambda p: document(p, {l: [t for t, k in ROWS if k == l] for l in NAMES}), kind="classification", says=SORTED),
+    Layout(name="entailed_pairs.jsonl", write=lambda p: lines(p, [{"context": f"About {at}", "text_a": t, "text_b": ROWS[-at - 1][0], "label": ("neutral", "entailment", "contradiction")[at % 3]} for at, (t, _) in enumerate(ROWS)]), kind="classification", says={"data.label.column": "label"}),
+    Layout(name="products.jsonl", write=lambda p: lines(p, [{"title": t, "options": ["small", "large"], "label": l} for t, l in ROWS]), kind="classification", says={"data.label.column": "label"}),
     Layout(name="news.tar.gz", write=newsgroups, kind="classification", splits="column", says=SORTED),
 )  # fmt: skip
 COPIED = Layout(

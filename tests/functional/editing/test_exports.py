@@ -58,7 +58,7 @@ def test_how_many_rows_hold_no_answer_is_reported(folder: Path, run: Run) -> Non
     message = drafted(folder, run, "tasks.json")
 
     assert "tasks.json: 120 rows" in message
-    assert "40 of 160 rows hold no answer that can be used and are left out" in message
+    assert "40 of 160 rows hold no usable answer and are left out" in message
 
 
 def _words(divider: str) -> str:

@@ -248,5 +248,4 @@ def test_the_plan_of_new_rows_is_light(small: Project, root: Path) -> None:
 
     assert "12 new rows" in result.stdout
     loaded = set(result.stdout.rpartition("MODULES")[2].split())
-    # NumPy is: it divides the rows, which this plan reads.
     assert loaded & {"torch", "sklearn", "scipy", "transformers", "pandas", "pyarrow"} == set()

@@ -221,23 +221,22 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
 
 def _are_answers(profile: Profile, name: str, text: str) -> bool:
     """Whether the objects of a column say what is in each text, and are no metadata and no label with its number."""
-    is_above = name == text or text.startswith(f"{name}.")
-    if is_above or name.lower() in NAMES["object of metadata"]:
+    if name == text or text.startswith(f"{name}.") or name.lower() in NAMES["object of metadata"]:
         return False
     rows = [row for row in profile.kept[:SOME] if isinstance(row.get(name), Mapping)]
     keys = {key for row in rows for key in row[name]}
     called = next((key for key in ("name", "label", "value", "title", "text") if key in keys), "")
     column = profile.columns.get(f"{name}.{called}")
-    if column and keys <= set(NAMES["one thing"]) and column.has("few"):
-        # `{"id": 3, "name": "billing"}`
-        return False
     hits = [
         str(value).casefold() in str(found_at(row, text) or "").casefold()
         for row in rows
         for value in row[name].values()
         if isinstance(value, str | int | float)
     ]
-    return may_be_called(name, "object") or sum(hits) >= roles.VERBATIM * max(1, len(hits))
+    is_in_text = sum(hits) >= roles.VERBATIM * max(1, len(hits))
+    known = {*NAMES["one thing"], *(NAMES["beside a label"] if called == "label" else ())}
+    is_label = column and keys <= known and column.has("few")
+    return is_in_text or (may_be_called(name, "object") and not is_label)
 
 
 def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:

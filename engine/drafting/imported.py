@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -63,7 +63,7 @@ class Imported:
         return True
 
 
-def _number(value: Any, _: Settings) -> int | float | None:
+def _number(value: Any) -> int | float | None:
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -71,16 +71,7 @@ def _number(value: Any, _: Settings) -> int | float | None:
     return int(number) if number.is_integer() else number
 
 
-def _share_of_steps(value: Any, settings: Settings) -> float | None:
-    """Return the share of steps that warm up, where it is known and not set itself."""
-    warm, steps = _number(value, settings), _number(settings.get("max_steps"), settings) or 0
-    if warm is None or settings.get("warmup_ratio") is not None:
-        return None
-    # Below 1 it is a share already (transformers 5).
-    return warm if warm < 1 else round(min(warm / steps, 1.0), 4) if steps > 0 else None
-
-
-def _modules(value: Any, _: Settings) -> Any:
+def _modules(value: Any) -> Any:
     if value is True or value in ("all", "all-linear"):
         return "all_linear"
     if isinstance(value, str):
@@ -90,13 +81,22 @@ def _modules(value: Any, _: Settings) -> Any:
     return list(value) if isinstance(value, list) else None
 
 
-CONVERSIONS: Final[Mapping[str, Callable[[Any, Settings], Any]]] = {
-    "number": _number,
-    "steps": _share_of_steps,
-    "text": lambda value, _: value,
-    "modules": _modules,
-}
-"""By the column `as` of the table of keys: our value, which the schema checks; None where there is none."""
+def _converted(row: Mapping[str, Any], value: Any, settings: Settings) -> Any:
+    """Return our value for that of a key, which the schema checks; None where there is none."""
+    match row.get("as"):
+        case "number":
+            return _number(value)
+        case "text":
+            return value
+        case "share of steps" if settings.get("warmup_ratio") is None:
+            warm, steps = _number(value), _number(settings.get("max_steps")) or 0
+            # Below 1 it is a share already (transformers 5).
+            if warm is None or warm < 1:
+                return warm
+            return round(min(warm / steps, 1.0), 4) if steps > 0 else None
+        case "modules":
+            return _modules(value)
+    return row.get("values", {}).get(str(value).lower())
 
 
 @cache
@@ -162,12 +162,11 @@ def _take(result: Imported, key: str, value: Any, settings: Settings) -> None:
         result.left_out[key] = "it is not set" if row else _why_left_out(result.tool, key)
         return
     ours = result.taken[key] = row["to"]
-    # Where a row has neither `values` nor `as`, several keys decide together.
-    choices, word = row.get("values", {}), str(value).lower()
-    converted = CONVERSIONS[row["as"]](value, settings) if "as" in row else choices.get(word)
+    converted, choices = _converted(row, value, settings), row.get("values")
     if converted is not None:
         result.keys[ours] = converted
-    elif value and word not in choices and row.keys() & {"values", "as"}:
+    # Where a row has neither `as` nor `values`, several keys decide together.
+    elif value and ("as" in row or (choices and str(value).lower() not in choices)):
         why = row.get("else", "{ours} has nothing for `{value}`")
         result.leave_out(key, why.format(ours=ours, value=value))
 

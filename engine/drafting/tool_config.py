@@ -69,14 +69,15 @@ def read_config(path: Path) -> Config:
         tool: (len(settings.keys() & set(own)), len(settings.keys() & KNOWN[tool]))
         for tool, own in TOOLS["own"].items()
     }
-    tool = max(shared, key=shared.__getitem__)
-    config = Config(tool=tool, path=path, settings=settings)
-    is_named, is_training = shared[tool][0], config.first(*TOOLS["trains"][tool])
+    config = Config(tool=max(shared, key=shared.__getitem__), path=path, settings=settings)
+    is_training = config.tool != "llamafactory" or config.first(*TOOLS["trains"])
     refusals = {
         "it is no mapping of keys": not settings,
         "it is a recipe already": "recipe" in settings,
-        "none of its keys names a model or data as Axolotl or LLaMA-Factory do": not is_named,
-        "it trains none: name the config of its training, which names rows": not is_training,
+        "none of its keys names a model or data as Axolotl or LLaMA-Factory do": not shared[
+            config.tool
+        ][0],
+        "it asks or exports a model: name the config of its training, which names rows": not is_training,
     }
     for why, holds in refusals.items():
         if holds:

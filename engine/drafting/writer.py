@@ -26,7 +26,8 @@ from engine.drafting.roles import other_texts
 from engine.files.reading import parse_json
 from engine.kinds import AnswerForm, Turns
 from engine.recipe.model import HubRef, PathRef, Source
-from engine.recipe.text.dump import reference_mapping, spelled_in_flow
+from engine.recipe.text.compose import spelled_in_flow
+from engine.recipe.text.dump import reference_mapping
 from engine.recipe.text.layout.format import WIDTH
 from engine.recipe.text.words import unlike
 from engine.recipe.validation.schema import schema_text

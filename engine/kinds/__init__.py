@@ -7,7 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from engine.kinds.kind import AnswerForm, Decoding, Draft, Kind, MetricSpec, Turns
 
@@ -25,4 +25,21 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {kind.name: kind for kind in sorted(_defined(), key=lambda kind: (kind.order, kind.name))}
 )
 
-__all__ = ["KINDS", "AnswerForm", "Decoding", "Draft", "Kind", "MetricSpec", "Turns"]
+
+def written_kind(recipe: Mapping[str, Any]) -> Kind | None:
+    """Return the kind of a written recipe, which may be broken; None where it names none that is known."""
+    task = recipe.get("task")
+    name = task.get("kind") if isinstance(task, Mapping) else None
+    return KINDS.get(name) if isinstance(name, str) else None
+
+
+__all__ = [
+    "KINDS",
+    "AnswerForm",
+    "Decoding",
+    "Draft",
+    "Kind",
+    "MetricSpec",
+    "Turns",
+    "written_kind",
+]

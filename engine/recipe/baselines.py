@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
-from engine.kinds import KINDS
+from engine.kinds import written_kind
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PackageRef, PathRef
 from engine.recipe.references import reference, written_references
 from engine.recipe.text.compose import KeyPath
@@ -33,11 +33,8 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
     found = filled.get("baselines")
     if found is not None:
         return list(found)
-    # Rules ask this of broken recipes too, whose kind may be missing or none that is known.
-    task = filled.get("task")
-    name = task.get("kind") if isinstance(task, Mapping) else None
-    kind = KINDS.get(name) if isinstance(name, str) else None
-    base = filled.get("base_model")
+    # Rules ask this of broken recipes too.
+    kind, base = written_kind(filled), filled.get("base_model")
     if kind and kind.by_likelihood and isinstance(base, Mapping) and "scratch" in base:
         return list(OF_BYTES)
     # Nobody asked for a download: without a network such a run goes on, and says what it left out.

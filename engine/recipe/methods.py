@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
-from engine.kinds import KINDS, Kind, Turns
+from engine.kinds import Kind, Turns, written_kind
 from engine.recipe.mapping import from_mapping, to_mapping
 from engine.recipe.model import (
     FROM_TRAIN,
@@ -147,9 +147,7 @@ def _is_preference(recipe: Mapping[str, Any]) -> bool:
 
 
 def _learns(recipe: Mapping[str, Any]) -> Learns:
-    task = recipe.get("task")
-    named = task.get("kind") if isinstance(task, Mapping) else None
-    kind = KINDS.get(named) if isinstance(named, str) else None
+    kind = written_kind(recipe)
     return Learns.TEXTS if kind is None else learned_of(kind)
 
 

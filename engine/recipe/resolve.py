@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Problem, RecipeError, Severity
-from engine.kinds import KINDS
+from engine.kinds import written_kind
 from engine.recipe.baselines import baseline, written_baselines
 from engine.recipe.mapping import from_mapping
 from engine.recipe.methods import are_drawn_from_train, method_defaults, method_of
@@ -152,9 +152,7 @@ def _without_misspelt(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
 
 def _grouped(filled: dict[str, Any], written: Any) -> dict[str, Any]:
     """Keep rows of one prompt together where the kind wants it, and the recipe does not say how they are divided."""
-    task, splits = filled.get("task"), written.get("splits", {})
-    name = task.get("kind") if isinstance(task, Mapping) else None
-    kind = KINDS.get(name) if isinstance(name, str) else None
+    kind, splits = written_kind(filled), written.get("splits", {})
     if kind is None or not kind.group or not isinstance(splits, Mapping) or "by" in splits:
         return filled
     return {**filled, "splits": {**filled.get("splits", {}), "by": {"group": kind.group}}}

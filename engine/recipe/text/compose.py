@@ -1,12 +1,13 @@
-"""YAML events to plain data: the place of every key and value, and what strict recipes refuse.
+"""YAML events to plain data: the place of every value, and what strict recipes refuse; and plain data as text again.
 
 YAML 1.2's idea of numbers and booleans (`2e-4` is a number, `no` is text), and a subset of YAML
 that means the same to every reader: no anchors, aliases, merge keys, tags, directives or second
 documents. Every refusal is collected; only what makes the rest unreadable ends the reading.
 """
 
+import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -229,3 +230,50 @@ class Composer:
         problem = Problem(code=code, message=message, path=dotted(path), hint=hint, place=place)
         self.problems.append(problem)
         self.broken.add(path)
+
+
+_ANY_WIDTH: Final = 1 << 20
+"""Wider than any value: PyYAML would break a long text into several lines."""
+
+
+def dumped(value: object, **style: Any) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, **style)
+    return text
+
+
+def spelled_in_flow(value: object) -> str:
+    """Return a value as it may stand in braces or brackets, on one line."""
+    if isinstance(value, Mapping):
+        pairs = (
+            f"{spelled_in_flow(key)}: {spelled_in_flow(below)}" for key, below in value.items()
+        )
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(spelled_in_flow, value))}]"
+    text = dumped([value], width=_ANY_WIDTH, default_flow_style=True).strip()[1:-1]
+    is_single = isinstance(value, str) and text.startswith("'")
+    return json.dumps(value, ensure_ascii=False) if is_single else text
+
+
+class _Dumper(yaml.SafeDumper):
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+        super().increase_indent(flow, indentless=False)
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
+        return True
+
+
+def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # PyYAML decides by YAML 1.1: it would leave `2e-4` without quotes, and the strict loader would then read a number.
+    style = None if is_plain_text(text) else '"'
+    if "\n" in text:
+        lines = text.removesuffix("\n").split("\n")
+        style = (
+            "|"
+            if all(line == line.strip() and line.isprintable() and line for line in lines)
+            else '"'
+        )
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text_node)

@@ -5,8 +5,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-import yaml
-
 from engine.recipe.baselines import as_written, written_model
 from engine.recipe.mapping import Writers, to_mapping
 from engine.recipe.methods import method_mapping
@@ -45,7 +43,7 @@ from engine.recipe.teacher import (
     written_review,
     written_soft,
 )
-from engine.recipe.text.compose import is_plain_text
+from engine.recipe.text.compose import dumped
 from engine.recipe.validation.schema import definition, recipe_schema
 
 FOR_PEOPLE = ("name", "description", "allow_moving", "waivers")
@@ -97,10 +95,6 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-_ANY_WIDTH: Final = 1 << 20
-"""Wider than any value: PyYAML would break a long text into several lines."""
-
-
 def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe as the mapping its file would hold, in the schema's order."""
     no_input = {"input": None} if not recipe.task.input else {}
@@ -119,13 +113,7 @@ def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
 
 
 def dump_resolved(recipe: Recipe) -> str:
-    mapping = resolved_mapping(recipe)
-    return _dump(mapping, sort_keys=False, default_flow_style=False, width=100)
-
-
-def _dump(value: object, **style: Any) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, **style)
-    return text
+    return dumped(resolved_mapping(recipe), sort_keys=False, default_flow_style=False, width=100)
 
 
 def _splits(splits: Splits) -> dict[str, Any]:
@@ -263,51 +251,3 @@ _WRITERS: Final[Writers] = {
     SyntheticReview: written_review,
     Teacher: _teacher,
 }
-
-
-def spelled(value: object) -> str:
-    # PyYAML ends a document that is one plain value with `...`.
-    text = _dump(value, width=_ANY_WIDTH).removesuffix("\n").removesuffix("\n...")
-    return _double_quoted(value, text)
-
-
-def spelled_in_flow(value: object) -> str:
-    """Return a value as it may stand in braces or brackets, on one line."""
-    if isinstance(value, Mapping):
-        pairs = (
-            f"{spelled_in_flow(key)}: {spelled_in_flow(below)}" for key, below in value.items()
-        )
-        return f"{{{', '.join(pairs)}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(spelled_in_flow, value))}]"
-    text = _dump([value], width=_ANY_WIDTH, default_flow_style=True)
-    return _double_quoted(value, text.strip()[1:-1])
-
-
-def _double_quoted(value: object, text: str) -> str:
-    is_single = isinstance(value, str) and text.startswith("'")
-    return json.dumps(value, ensure_ascii=False) if is_single else text
-
-
-class _Dumper(yaml.SafeDumper):
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
-        super().increase_indent(flow, indentless=False)
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature is PyYAML's
-        return True
-
-
-def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # PyYAML decides by YAML 1.1: it would leave `2e-4` without quotes, and the strict loader would then read a number.
-    style = None if is_plain_text(text) else '"'
-    if "\n" in text:
-        lines = text.removesuffix("\n").split("\n")
-        style = (
-            "|"
-            if all(line == line.strip() and line.isprintable() and line for line in lines)
-            else '"'
-        )
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text_node)

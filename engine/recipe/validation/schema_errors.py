@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from engine.recipe.patterns import validator
-from engine.recipe.text.compose import KeyPath, is_plain_text, visible
+from engine.recipe.text.compose import KeyPath, spelled_in_flow, visible
 from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import suggestion
 from engine.values import Value, field
@@ -25,7 +24,6 @@ _MOST_WAYS: Final = 3
 _WAYS_TO_A_PLACE: Final = ("hub", "path")
 """A text in the place of a mapping that says where something is, is one of these."""
 _NUMBER: Final = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_PLAIN_IN_BRACES: Final = re.compile(r"[\w./][\w ./@=+-]*")
 _THOUSANDS: Final = re.compile(r"[1-9][0-9]{0,2}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 
 
@@ -54,7 +52,7 @@ def _for_text(written: str, schema: Schema) -> str | None:
         return None
     if not _Value(written, written).goes_into(schema):  # `time: 8` is no `8h` in quotes, either
         example = next(iter(schema.get("examples", ())), None)
-        return f"such as `{_flow(example)}`" if example else None
+        return f"such as `{spelled_in_flow(example)}`" if example else None
     return f'write it in quotes: "{written}"'
 
 
@@ -94,14 +92,14 @@ def _for_collection(
         return None
     if isinstance(got, Mapping):
         return "put it into a list: begin it with `- `, on a line of its own"
-    value = _Value(got, written if written and not isinstance(got, str) else _flow(got))
+    value = _Value(got, written if written and not isinstance(got, str) else spelled_in_flow(got))
     if isinstance(got, str) and "," in got and value.goes_into(expand(schema.get("items", {}))):
         return f"write it in brackets: [{got}]"
     ways = [] if isinstance(got, list) else list(_ways(value, schema, expand))
     if 0 < len(ways) <= _MOST_WAYS:
         return f"write {' or '.join(f'`{way}`' for way in ways)}"
     example = next(iter(schema.get("examples", ())), None) or _one_key(schema, expand)
-    return f"such as `{_flow(example)}`" if example else None
+    return f"such as `{spelled_in_flow(example)}`" if example else None
 
 
 def _one_key(schema: Schema, expand: Callable[[Schema], Schema]) -> dict[str, Any]:
@@ -142,17 +140,6 @@ def _keys_for_one(schema: Schema, keys: Mapping[str, Schema]) -> list[str]:
     if not required and "path" in keys:
         return [name for name in _WAYS_TO_A_PLACE if name in keys]
     return [] if required or "examples" in schema else list(keys)
-
-
-def _flow(value: object) -> str:
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{name}: {_flow(below)}' for name, below in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_flow, value))}]"
-    if isinstance(value, str):
-        is_plain = _PLAIN_IN_BRACES.fullmatch(value) and is_plain_text(value)
-        return value if is_plain else json.dumps(value, ensure_ascii=False)
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 _LONGEST_SHOWN: Final = 60

@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import EnvironmentProblem, RecipeError
 from engine.files.reading import require_regular
 from engine.files.writing import create_bytes, replacing, top_of
-from engine.recipe.text.compose import KeyPath, dotted, is_plain_text
+from engine.recipe.text.compose import KeyPath, dotted, spelled_in_flow
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.source import LINE_BREAK, SourceText, parse_source
 from engine.values import Value
@@ -98,19 +98,14 @@ def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, s
     starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
     if (span := source.values.get(edit.at)) is not None:
         start = starts[span.line - 1] + span.column - 1
-        return start, start + span.width, _spelled(edit.value)
+        return start, start + span.width, spelled_in_flow(edit.value)
     *holder, name = edit.at
     anchor, key = source.values[(*holder, edit.below)], source.keys[(*holder, edit.below)]
     end = starts[anchor.line - 1] + anchor.column - 1 + anchor.width
     if text[end:].lstrip()[:1] in (",", "}"):  # it stands in braces
-        return end, end, f", {name}: {_spelled(edit.value)}"
+        return end, end, f", {name}: {spelled_in_flow(edit.value)}"
     ending = LINE_BREAK.search(text, starts[anchor.line - 1])
     after = ending.end() if ending else len(text)
     line_break = ending[0] if ending else "\n"
-    new = f"{' ' * (key.column - 1)}{name}: {_spelled(edit.value)}"
+    new = f"{' ' * (key.column - 1)}{name}: {spelled_in_flow(edit.value)}"
     return after, after, f"{new}{line_break}" if ending else f"{line_break}{new}"
-
-
-def _spelled(value: str) -> str:
-    """Return a digest as it may stand in YAML: one of digits alone would be a number."""
-    return value if is_plain_text(value) else f'"{value}"'

@@ -70,28 +70,15 @@ def _entries(node: Collection, within: tuple[Collection, ...]) -> Iterator[_Entr
             yield from _entries(item.value, within)
 
 
-def _comments(
-    lines: Sequence[str], spans: Sequence[ScalarSpan], start: At, end: At
-) -> Iterator[tuple[At, str]]:
+def _comments(bare: Sequence[str], start: At, end: At) -> Iterator[tuple[At, str]]:
     """Yield place and text of each comment between two places, and of each blank line with an empty text."""
-    for number in range(start[0], min(end[0] + 1, len(lines))):
-        text = lines[number]
-        within = (one for one in spans if one.start[0] <= number <= one.end[0])
-        covered = [_covered(span, number, len(text)) for span in within]
-        if not text.strip() and not covered:
+    for number in range(start[0], min(end[0] + 1, len(bare))):
+        text = bare[number]
+        column = text.find("#", start[1] if number == start[0] else 0)
+        if not text.strip():
             yield (number, 0), ""
-        for column, character in enumerate(text):
-            is_text = any(first <= column < last for first, last in covered)
-            if character == "#" and not is_text and start <= (number, column) < end:
-                yield (number, column), text[column:].rstrip()
-                break
-
-
-def _covered(span: ScalarSpan, line: int, width: int) -> tuple[int, int]:
-    start = span.start[1] if line == span.start[0] else 0
-    if span.header_end is not None:
-        return (start, span.header_end[1]) if line == span.start[0] else (0, width)
-    return start, span.end[1] if line == span.end[0] else width
+        elif column >= 0 and (number, column) < end:
+            yield (number, column), text[column:].rstrip()
 
 
 At = tuple[int, int]
@@ -137,17 +124,11 @@ class Collection:
 Node = Scalar | Collection
 
 
-class ScalarSpan(Value):
-    start: At
-    end: At
-    header_end: At | None = None
-    """Of a block scalar: where its header ends; a comment may follow on that line."""
-
-
 @dataclass(slots=True, kw_only=True)
 class Builder:
     lines: tuple[str, ...]
-    spans: list[ScalarSpan] = field(default_factory=list)
+    bare: list[str]
+    """The lines, with every scalar that was read painted over: what is left of them may be a comment."""
     inside: list[str] = field(default_factory=list)
     """Comments within brackets."""
 
@@ -162,7 +143,7 @@ class Builder:
             is_flow=bool(event.flow_style),
             start=_at(event.start_mark),
         )
-        inner, outer = parent if found.is_flow else found.indent, len(self.spans)
+        inner = parent if found.is_flow else found.indent
         while not isinstance(event := next(stream), yaml.CollectionEndEvent):
             at = _at(event.start_mark)
             key = None
@@ -174,11 +155,9 @@ class Builder:
         if not found.is_flow or in_flow:
             return found
         end = _at(event.end_mark)
-        comments = [text for _, text in _comments(self.lines, self.spans, found.start, end) if text]
-        # From here on nothing within it is looked for.
-        del self.spans[outer:]
+        comments = [text for _, text in _comments(self.bare, found.start, end) if text]
         self.inside += comments
-        self.spans.append(ScalarSpan(start=found.start, end=end))
+        self._paint_over(found.start, end)
         return self._written(found.start, end) if comments else found
 
     def _scalar(self, event: Any, parent: int) -> Scalar:
@@ -187,8 +166,16 @@ class Builder:
             return self._block(start, parent)
         if start == end:
             return Scalar()
-        self.spans.append(ScalarSpan(start=start, end=end))
+        self._paint_over(start, end)
         return self._written(start, end)
+
+    def _paint_over(self, start: At, end: At) -> None:
+        for number in range(start[0], end[0] + 1):
+            text = self.bare[number]
+            first = start[1] if number == start[0] else 0
+            last = end[1] if number == end[0] else len(text)
+            # A blank line within a scalar is one of its lines.
+            self.bare[number] = text[:first] + "x" * max(last - first, 1) + text[last:]
 
     def _written(self, start: At, end: At) -> Scalar:
         (first, begin), (last, stop) = start, end
@@ -216,8 +203,11 @@ class Builder:
             content.pop()
         if keeps and line + 1 + len(content) == len(self.lines) and content and not content[-1]:
             content.pop()  # what follows the last line break of the file is no line
-        end = (line + len(content), len(self.lines[line + len(content)]))
-        self.spans.append(ScalarSpan(start=start, end=end, header_end=(line, header.end())))
+        # A comment may follow on the line of the header.
+        self._paint_over(start, (line, header.end()))
+        last = line + len(content)
+        if content:
+            self._paint_over((line + 1, 0), (last, len(self.lines[last])))
         chomping = header["rest"].strip("0123456789")
         return Scalar(lines=tuple(content), header=header["style"] + chomping)
 
@@ -236,12 +226,12 @@ class Parsed(Value):
 
 def parse(text: str) -> Parsed:
     lines = split_lines(text)
-    builder = Builder(lines=lines)
+    builder = Builder(lines=lines, bare=list(lines))
     stream = iter(yaml.parse(text, Loader=PARSER))
     for event in stream:
         if isinstance(event, yaml.MappingStartEvent):
             root, last = builder.node(event, stream, -1), len(lines) - (lines[-1] == "")
-            found = tuple(_comments(lines, builder.spans, (0, 0), (last, 0)))
+            found = tuple(_comments(builder.bare, (0, 0), (last, 0)))
             texts = [*builder.inside, *(text for _, text in found if text)]
             return Parsed(root=root, lines=lines, comments=found, texts=tuple(sorted(texts)))
     raise AssertionError(text)

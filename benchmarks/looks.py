@@ -6,7 +6,7 @@ Runs the recipe once, in a copy of the engine with a store of its own. In each o
 `LOOKS` are timed, with the processes that they start and wait for; a look within a look counts once. What a process
 reads once and first in a look (`KEPT`) is no part of it where it is read anyway later. Where one of them has gone, the
 run ends with an error. No looks are what was judged before there were any (the holdout, asked of the adapter, the
-merged model and the file that leaves), and the checks of rows, which recipes switch on and off. Ends with 1 where the
+merged model and the exported file), and the checks of rows, which recipes switch on and off. Ends with 1 where the
 share is larger.
 """
 
@@ -62,14 +62,17 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "engine.runtime.training.saved_weights": (AFTER, ("adapter_norm", "model_norm")),
     "engine.training.train": (AFTER, ("refuse_another_model",)),
     "engine.inference.cached": (AFTER, ("refuse_moved_answers",)),
-    "engine.stages.evaluate": (AFTER, ("_refuse_contradictions",)),
+    "engine.metrics.contradictions": (
+        AFTER,
+        ("holdout_against_validation", "loss_against_answers"),
+    ),
     "engine.stages.merge": (EXPORT, ("_check_base",)),
     "engine.runtime.models.merge_audit": (EXPORT, ("check_merge", "check_copy")),
     "engine.stages.verify": (
         EXPORT,
         tuple(
             f"_ParityChain.{name}"
-            for name in ("_sixteen_bit", "_weights", "_lossless_checks", "_other_prompts")
+            for name in ("_sixteen_bit", "_lossless_checks", "_other_settings")
         ),
     ),
     "engine.inference.predict_gguf": (
@@ -180,8 +183,11 @@ class Timer:
         if not inspect.isclass(look):
             setattr(place, last, self.timed(part, look))
             return
-        for method in [one for one, value in vars(look).items() if inspect.isfunction(value)]:
-            self._wrap(look, part, method)
+        # What a generator does is done while another method of its class reads it.
+        methods = [name for name, value in vars(look).items() if inspect.isfunction(value)]
+        for method in methods:
+            if not inspect.isgeneratorfunction(vars(look)[method]):
+                self._wrap(look, part, method)
 
 
 def install(log: str) -> None:

@@ -98,7 +98,7 @@ def _notes(found: WaysTable) -> str:
   corrected after Holm over the lines of the table; what learned from the teacher's rows is not among
   them.
 - **Rows a second**: {sizes.timed:,} rows of the holdout, many at a time, in seconds of processor time, adapters merged.
-  **MB**: the files that leave. **Minutes**: by the clock, from the rows to the judged model, without
+  **MB**: the exported files. **Minutes**: by the clock, from the rows to the judged model, without
   baselines and without asking the teacher. A dash stands for what was not measured.
 {_teacher(found.labels)}{_synthetic(found.synthetic)}- **Made** {_made(found)}
 """

@@ -72,7 +72,7 @@ class WayLine:
     """That there is no difference, after Holm's correction over the lines of the table."""
     parameters: int | None = None
     megabytes: float | None = None
-    """Of the files that leave; of a model that only answers, its weights in memory."""
+    """Of the exported files; of a model that only answers, its weights in memory."""
     rows_a_second: float | None = None
     minutes: float | None = None
     problem: str = ""
@@ -245,7 +245,7 @@ class _WayRun:
 
     @property
     def megabytes(self) -> float | None:
-        """Of all files that leave; None where none did."""
+        """Of all exported files; None where none did."""
         return sum(file.bytes for file in self.report.files) / 1e6 or None
 
     def baselines(self, names: Mapping[str, str]) -> dict[str, list[Prediction]]:

@@ -44,7 +44,7 @@ LLMS_HEAD = """\
 # slm-recipe
 
 > One YAML file says what a small language model is for, what data it learns from and what it must prove. `recipe run`
-> trains it, judges it on rows that it never saw, quantizes it, judges the file that leaves, and writes a report.
+> trains it, judges it on rows that it never saw, quantizes it, judges the exported file, and writes a report.
 
 `recipe explain skill` prints a guide for coding agents: from a data file to an accepted model or the right refusal.
 `recipe mcp` serves the same verbs to agents. `recipe VERB --help`, `recipe schema KEY` and `recipe explain CODE` answer

@@ -2,11 +2,11 @@
 
 import ast
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
 import engine
-from engine.backends import BACKENDS
 from engine.codes import all_codes
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.stages import STAGES
@@ -72,10 +72,6 @@ def test_the_glossary_and_the_package_name_the_stages_in_order() -> None:
     assert tuple(re.findall(r"\w+", words)) == STAGES
 
 
-def test_the_glossary_names_every_backend() -> None:
-    assert {one for one in BACKENDS if one not in row_of("backend").lower()} == set()
-
-
 def test_the_readme_is_short_and_gives_two_commands() -> None:
     text = page("README.md")
 
@@ -136,3 +132,19 @@ def test_the_page_of_a_metric_names_every_stage_that_leaves_scores() -> None:
 
     assert in_code(bullet) >= making
     assert in_code(bullet) <= set(STAGES)
+
+
+def test_the_benchmark_of_checks_for_faults_names_functions_that_exist() -> None:
+    timed = runpy.run_path(str(ROOT / "benchmarks" / "looks.py"))
+    named = {(module, name) for module, (_, names) in timed["LOOKS"].items() for name in names}
+    named |= {(module, name) for module, names in timed["KEPT"].items() for name in names}
+    defined = set[tuple[str, str]]()
+    for module in {module for module, _ in named}:
+        tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_bytes())
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                inner = [one.name for one in node.body if isinstance(one, ast.FunctionDef)]
+                names = [node.name, *(f"{node.name}.{name}" for name in inner)]
+                defined |= {(module, name) for name in names}
+
+    assert named - defined == set()

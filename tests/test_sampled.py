@@ -11,7 +11,3 @@ def test_every_case_is_run_with_one_number_in_a_share(count: int, share: int) ->
 
     assert sorted(place for part in parts for place in part) == list(range(count))
     assert all(parts)
-
-
-def test_any_number_chooses_some() -> None:
-    assert all(chosen(5, share=4, number=number) for number in (0, 1, 0xFFFFFFF))

@@ -84,7 +84,7 @@ def _export_bundle(options: argparse.Namespace) -> None:
             f"without row statistics ({why}): `recipe verify` recomputes none of its numbers"
         )
     if made.is_new_key:
-        lines.append(f"a new key of yours stands in {key_place()}: keep it, and publish its sha256")
+        lines.append(f"your new key is in {key_place()}: keep it, and publish its sha256")
     lines.append(f"check it: recipe verify {as_typed(made.file)}")
     show_result(options, {"schema": "bundle.v1", **fields}, "\n".join(lines))
 

@@ -234,7 +234,7 @@ def _renderer(
         text=training_text(found.data) if found.data else None,
     )
     if found.data is None and has_new_tokenizer(recipe.base_model):
-        why = "the tokenizer is trained on the training split, which does not stand yet"
+        why = "the tokenizer is trained on the training split, which is not made yet"
         return None, None, why
     try:
         folder = locate_start_tokenizer(start, store.cached, watcher.stage("tokenizer"))

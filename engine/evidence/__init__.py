@@ -325,7 +325,7 @@ class Report(ShownInNotebooks, Value):
     soft_against_answers: SoftAgainstAnswers | None = None
     """None where the recipe does not compare them, or before it has."""
     calibrated: tuple[CalibratedForm, ...] = ()
-    """The tuned model, then the file that leaves; empty where the recipe asks for no calibration."""
+    """The tuned model, then the exported file; empty where the recipe asks for no calibration."""
     headline: str = ""
     """The metric that summaries show: that of the kind, or the first with a threshold where that has none."""
     mistakes: tuple[Mistake, ...] = ()

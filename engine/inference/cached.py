@@ -63,7 +63,7 @@ def refuse_moved_answers(
         if not moved <= FAR.get(str(model.model.dtype), 2.0):
             raise StageError.one(
                 "X820",
-                f"answers stand at other rows than their own: row {at + 1} has {label!r} with a probability of"
+                f"answers are at other rows than their own: row {at + 1} has {label!r} with a probability of"
                 f" {share:.2g}, and asked alone {found:.2g}",
                 path="task",
                 hint="run again with `--force evaluate`, and report it if it stays: no score of this run can be"

@@ -136,7 +136,7 @@ def forgetting_result(
     """Compare two models on the same items, paired by id: by set and kind, and over all. ValueError for other items."""
     later = {(item.probe, item.id): item for item in after}
     if later.keys() != {(item.probe, item.id) for item in before}:
-        raise ValueError("probes to compare stand on different items")
+        raise ValueError("probes to compare are of different items")
     pairs = [(item, later[item.probe, item.id]) for item in before]
     sets: dict[tuple[str, str], list[tuple[ProbeAnswer, ProbeAnswer]]] = {}
     for pair in pairs:

@@ -234,7 +234,7 @@ def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list
     by_id = {prediction.id: prediction for prediction in second}
     order = [prediction.id for prediction in first]
     if len(by_id) != len(second) or len(order) != len(second) or by_id.keys() != set(order):
-        raise ValueError("predictions to compare stand on different rows")
+        raise ValueError("predictions to compare are of different rows")
     return [by_id[key] for key in order]
 
 

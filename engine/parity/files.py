@@ -206,7 +206,7 @@ def folder_of(quantization: str, quantizations: Sequence[str]) -> str:
 def leaving(
     files: Sequence[ExportedFile], quantizations: Sequence[str], chosen: str
 ) -> Iterator[tuple[str, ExportedFile]]:
-    """Yield the files that leave with the chosen quantization: their name in quantize's artifact, and as they leave."""
+    """Yield the exported files with the chosen quantization: their name in quantize's artifact, and as they leave."""
     others = [other for other in quantizations if other != chosen]
     for file in files:
         folder, _, _ = file.name.rpartition("/")
@@ -264,7 +264,7 @@ def importance_matrix(context: StageContext, rendered: Artifact, sixteen: Artifa
 
 
 def leaving_files(artifacts: Mapping[str, Artifact]) -> tuple[tuple[str, ExportedFile], ...]:
-    """Return the files that leave, behind their names in quantize's artifact; all while none is chosen."""
+    """Return the exported files, behind their names in quantize's artifact; all while none is chosen."""
     if "quantize" not in artifacts:
         return ()
     files = from_json(list[ExportedFile], read_json(artifacts["quantize"], "export.json"))

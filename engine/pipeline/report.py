@@ -74,10 +74,10 @@ def steps_of_passing(recipe: Recipe, passing: Collection[str], recipe_file: str)
         yield from export_commands(recipe, passing, recipe_file)
     if untouched:
         are = "is" if len(untouched) == 1 else "are"
-        yield f"{listed(untouched)} {are} the base model as it stands: nothing has to be exported"
+        yield f"{listed(untouched)} {are} the unchanged base model: nothing has to be exported"
     if models:
         are = "is another model" if len(models) == 1 else "are other models"
-        yield f"{listed(models)} {are}, to be used where it stands: nothing has to be exported"
+        yield f"{listed(models)} {are}, to be used where it is: nothing has to be exported"
 
 
 def export_commands(recipe: Recipe, passing: Collection[str], recipe_file: str) -> Iterator[str]:

@@ -151,7 +151,7 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
 
 
 def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
-    """Write the files that leave, and return the last line: what the run came to, once it is recorded."""
+    """Write the exported files, and return the last line: what the run came to, once it is recorded."""
     for file in report.files:
         events.write(
             stream.FILE, name=file.name, format=file.format, bytes=file.bytes, sha256=file.sha256

@@ -13,7 +13,7 @@ from engine.store.runs import ACCEPTED, Runs, is_ours, read_record, require_expo
 
 
 def size_of(report: Mapping[str, Any]) -> tuple[str, int]:
-    """Return what leaves and its bytes: the smallest GGUF file, else all files of the model together."""
+    """Return the exported file and its bytes: the smallest GGUF file, else all files of the model together."""
     files = [(int(file["bytes"]), str(file["name"])) for file in report.get("files", ())]
     # By the name: small files that belong to a GGUF file have its format in the report.
     packed = [(size, name) for size, name in files if name.endswith(".gguf")]

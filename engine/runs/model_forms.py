@@ -84,7 +84,7 @@ class WeightsModel:
             memory = DigestMemory(store.root / "digests.json")
             found = base_model_identity(base, lambda ref: identity(ref, memory))
             if not found.items() <= known.items():
-                hint = "put its files back; a path to it is meant from the folder one stands in"
+                hint = "put its files back; a path to it is relative to the current folder"
                 raise _none(form, "the base model is not the one that was trained on", hint)
             start = Start(base=base, identity=known, text=training_text(data))
             self.folder = locate_start(start, store.cached, progress)

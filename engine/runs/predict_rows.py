@@ -177,7 +177,7 @@ class RowFile(Value):
         if self.stamp() != stamp:
             raise DataError.one(
                 "D436",
-                f"`{self.path.name}` changed while its rows were asked: answers would stand beside other rows",
+                f"`{self.path.name}` changed while its rows were asked: answers would be paired with other rows",
                 hint="the same command asks the rows as they are now",
             )
 

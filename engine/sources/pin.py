@@ -118,7 +118,7 @@ class _Seeker:
         named, old = str(written[anchor]), str(written.get(str(path[-1]), ""))
         at = dotted(path[:-1])
         if anchor == "path" and is_pattern(named, self.source.path.parent):
-            self.notes.append(f"{at}: `{named}` stands for several files; none of them is pinned")
+            self.notes.append(f"{at}: `{named}` matches several files; none of them is pinned")
             return
         if old and not self.upgrade:
             self.kept += 1

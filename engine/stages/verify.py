@@ -272,7 +272,7 @@ class _ParityChain:
             checks.append(parity)
             checks += ladder.shift_checks(form, before, precision=precision)
         read = ladder.token_checks(facts, ollama_leaves=False) if facts else ()
-        # only what fails: the file that leaves is asked all of these again
+        # only what fails: the exported file is asked all of these again
         return checks + [check for check in read if check.status is Status.FAIL]
 
     def _form(

@@ -292,7 +292,7 @@ OF_TRAINING: Mapping[str, Fault] = {
         missed="after the third step, of optimizers of Adam's family other than AdamW; of any others",
     ),
     "F63": Fault(
-        name="answers stand at other rows than their own",
+        name="answers are at other rows than their own",
         seeds={
             "one row too late": moved_answers(lambda rows: [-1, *sorted(rows)[:-1]]),
             "one row too early": moved_answers(lambda rows: [*sorted(rows)[1:], 0]),

@@ -28,7 +28,7 @@ def labels_can_be_joined(recipe: FilledText) -> Problems:
     for position, label in enumerate(task.get("labels", [])):
         at = ("task", "labels", position)
         if "," in label:
-            message = f"{show(label)} holds a comma, which stands between labels"
+            message = f"{show(label)} holds a comma, which separates labels"
             yield recipe.problem("R244", message, at=at, hint="rename it with data.label.relabel")
         elif label.casefold() == NO_LABEL:
             message = f"{show(label)} is the answer of a row without labels"
@@ -63,7 +63,7 @@ def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         if at[-1] == "type":
             yield at, f"no such type: {found}; types are {', '.join(_TYPES)}"
         else:
-            yield at, f"{found} cannot stand here: draft 2020-12 has another form of `{at[-1]}`"
+            yield at, f"{found} is not allowed here: draft 2020-12 has another form of `{at[-1]}`"
 
 
 def _inner_faults(

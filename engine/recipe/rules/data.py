@@ -34,7 +34,7 @@ def replay_fits_the_recipe(recipe: FilledText) -> Problems:
     for position, written in enumerate((replay or {}).get("sources", ())):
         at = (*REPLAY_SOURCES, position)
         if "into" in written:
-            message = "text that is replayed is trained on, and stands in no split"
+            message = "text that is replayed is trained on, and is in no split"
             yield recipe.problem("R398", message, at=(*at, "into"), key=True, hint="delete it")
         if written["weight"] != 1:
             message = "`share` says how much of the text is trained"

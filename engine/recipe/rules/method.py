@@ -85,7 +85,7 @@ def kept_layers_ascend(recipe: FilledText) -> Problems:
         if following < one:
             at = ("base_model", "keep_layers", position)
             hint = f"write `keep_layers: {sorted(keep)}`"
-            message = f"layer {following} stands after layer {one}"
+            message = f"layer {following} comes after layer {one}"
             yield recipe.problem("R369", message, at=at, hint=hint)
             return
 

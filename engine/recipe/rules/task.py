@@ -123,5 +123,5 @@ def instruction_names_the_labels(recipe: FilledText) -> Problems:
     if missing:
         more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
         named = ", ".join(show(label) for label in missing[:_MOST_NAMED])
-        hint, at = f"put {LABELS_TOKEN} where the labels shall stand", ("task", "instruction")
+        hint, at = f"put {LABELS_TOKEN} where the labels belong", ("task", "instruction")
         yield recipe.warning("R216", f"does not name {named}{more}", at=at, hint=hint)

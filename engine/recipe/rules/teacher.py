@@ -119,7 +119,7 @@ def answers_only_train(recipe: FilledText) -> Problems:
     for position, written in enumerate(written_sources(teacher)):
         at = (*SOURCES, position)
         if "into" in written:
-            message = "rows that a teacher answers are trained on, and stand in no other split"
+            message = "rows that a teacher answers are trained on, and are in no other split"
             yield recipe.problem("R322", message, at=(*at, "into"), key=True, hint="delete it")
         if written["weight"] != 1:
             message = "rows that a teacher answers are seen once each"

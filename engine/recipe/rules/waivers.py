@@ -40,7 +40,7 @@ def waivers_name_something_once(recipe: FilledText) -> Problems:
             continue
         if _CODE.fullmatch(what):
             message = f"{show(what)} is no code of a weaker gate"
-            where = "they stand in docs/reference/errors.md, from W101 on"
+            where = "they are in docs/reference/errors.md, from W101 on"
             is_known_code = what.upper() in _codes()
             hint = suggestion(what.upper(), _codes(), where)
             hint = f"write `{what.upper()}`" if is_known_code else hint

@@ -42,7 +42,7 @@ _SYNTAX: Final = (
     ("'\\t'", "a tab is used for indentation", "indent with spaces"),
     (
         "mapping values are not allowed",
-        "a `:` where no key can stand",
+        "a `:` where no key can be",
         "put text that holds `: ` in quotes, or correct the indentation of this line",
     ),
     ("unknown escape", "unknown escape in double quotes", "use single quotes, or write `\\\\`"),

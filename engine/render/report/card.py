@@ -21,7 +21,7 @@ _CHECKED = (
     "that the scores count. `sha256sum -c SHA256SUMS` tells whether a file has changed since."
 )
 _MASKED = (
-    "In the rows of the run, placeholders stand for personal data (`personal_data: mask`). `predict.py` puts none "
+    "In the rows of the run, placeholders replace personal data (`personal_data: mask`). `predict.py` puts none "
     "there: it was not judged on texts that hold such data."
 )
 _LICENCE = (
@@ -111,7 +111,7 @@ _HUB_MODEL = re.compile(r"([\w.-]+/[\w.-]+)(?:@[0-9a-f]+| \(may move\))$")
 def render_card(report: Report, *, form: str = "") -> str:
     """What the model is for, how good it is and on what, how to run it, and what it cannot.
 
-    `form` is the one that the card lies beside, whose numbers the hub reads; empty for the file that leaves.
+    `form` is the one that the card lies beside, whose numbers the hub reads; empty for the exported file.
     """
     scores = scores_of(report, form)
     head = [

@@ -150,7 +150,7 @@ def json_value(line: str) -> Any:
 
     def to_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
-            raise ValueError("a key stands twice in an object")
+            raise ValueError("an object has a key twice")
         return dict(pairs)
 
     def refuse(name: str) -> None:

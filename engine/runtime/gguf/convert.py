@@ -240,7 +240,7 @@ def another_type(reader: Any, quantization: str) -> str:
     fitting = [one for one in reader.tensors if len(one.shape) > 1 and one.shape[0] % block == 0]
     wider = [one for one in fitting if one.tensor_type.name in wide]
     if count(wider) > WIDER * count(fitting):
-        return f"{count(wider):,} of its weights stand in more bits, as those of `{wider[0].name}`"
+        return f"{count(wider):,} of its weights are stored in more bits, such as those of `{wider[0].name}`"
     layers = [one for one in fitting if one.name.startswith("blk.")]
     named = [one for one in layers if one.tensor_type.name == quantization]
     if quantization in PURE and count(named) < NAMED * count(layers):

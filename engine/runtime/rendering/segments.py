@@ -239,7 +239,7 @@ def _turn(chat: Chat, messages: Messages, *, tools: Messages) -> tuple[str, str]
         return prompt, _ended(whole[len(written) :], chat.terminator)
     if whole.startswith(prompt):
         return prompt, _ended(whole[len(prompt) :], chat.terminator)
-    raise UnwritableError("an answer cannot be separated from what stands before it")
+    raise UnwritableError("an answer cannot be separated from the text before it")
 
 
 def _ended(tail: str, terminator: str) -> str:

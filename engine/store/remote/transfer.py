@@ -151,7 +151,7 @@ def send(objects: ObjectStore, artifact: Artifact, root: Path) -> tuple[SharedMa
         return manifest, sent
     first = find(objects, artifact.key, root)
     if first is None:
-        raise RefusedError("it refuses a manifest where none stands")
+        raise RefusedError("it refuses a manifest where there is none")
     return first, sent
 
 

@@ -94,7 +94,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "short.csv": (b"text,label\nx,a\ny\n", "row 2: the header names 2 columns, and it has 1"),
     "twice.csv": (b"text,text\nx,y\n", "the header names `text` more than once: text, text"),
     "binary.csv": (b"text,label\nx\0,a\n", "holds the character U+0000"),
-    "twice.jsonl": (b'{"text": "x", "text": "y"}\n', "row 1: a key stands twice in an object"),
+    "twice.jsonl": (b'{"text": "x", "text": "y"}\n', "row 1: an object has a key twice"),
     "nan.jsonl": (b'{"text": "x"}\n{"text": NaN}\n', "row 2: NaN is not JSON"),
     "half.jsonl": (
         b'{"text": "x"}\n{"text": "\\ud83d"}\n',

@@ -99,7 +99,7 @@ def data(report: Report) -> Parts:
     exact = blocks.Strong(f"{summary.overlap_exact} of {rows} holdout rows")
     near = blocks.Strong(str(summary.overlap_near))
     yield blocks.Paragraph(
-        (exact, " also stand in train or validation word for word, and ", near, " nearly so.")
+        (exact, " are also in train or validation word for word, and ", near, " nearly so.")
     )
     firewall = list(firewall_lines(summary, use))
     yield from blocks.bullets(firewall)

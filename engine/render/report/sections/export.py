@@ -50,7 +50,7 @@ def export(report: Report) -> Parts:
     if verify is None:
         yield absent(report, "verify")
     else:
-        yield "lead", "The file that leaves is judged again: same rows, the runtime it is made for."
+        yield "lead", "The exported file is judged again: same rows, the runtime it is made for."
         yield from verdict_blocks(verify, "Checks on the exported file, run with llama.cpp")
         if summary and verify.status is not Status.PASS and report.outcome != "accepted":
             yield "closing", f"{write.prose_name(metric)} from form to form: {summary}"

@@ -12,7 +12,7 @@ from engine.render.report.sections import Parts
 
 _WHOSE = {
     True: "The base model wrote it by itself, sampled by seed: nobody has read it.",
-    False: "The recipe names where it stands.",
+    False: "The recipe names where it is.",
 }
 
 

@@ -225,12 +225,6 @@ def test_a_run_that_failed_is_tried_again(tmp_path: Path, first: str) -> None:
     assert not (job(tmp_path).folder / "problem.txt").exists()
 
 
-def test_a_run_of_another_recipe_is_run_again(tmp_path: Path) -> None:
-    run(tmp_path, Engine("refused"))
-
-    assert run(tmp_path, Engine("refused"), replace(TINY, target=0.9)) == "refused"
-
-
 def test_a_report_of_another_recipe_does_not_stand_for_one_that_was_broken_off(
     tmp_path: Path,
 ) -> None:
@@ -252,10 +246,6 @@ def test_another_engine_runs_again_what_is_done(tmp_path: Path) -> None:
     assert run(tmp_path, Engine("generation"), again=True) == "refused"
 
 
-def test_what_the_engine_says_in_the_place_of_a_report_is_kept(tmp_path: Path) -> None:
-    assert run(tmp_path, Engine("R246: name a metric\nhint")) == "R246: name a metric"
-
-
 def test_models_are_deleted_and_what_was_fetched_stays(tmp_path: Path) -> None:
     run(tmp_path, Engine("refused"))
 
@@ -275,29 +265,6 @@ def test_absent_data_are_named_with_their_origin(
     out = capsys.readouterr().out
     assert "sms_spam, seed 1: no data at " in out
     assert "they are SMS Spam Collection v.1" in out
-
-
-def test_a_name_of_no_set_is_refused() -> None:
-    with pytest.raises(SystemExit, match="no set is called poems"):
-        results.main(["run", "--only", "poems"], Engine())
-
-
-def test_one_seed_alone_can_be_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--only", "sms_spam", "--data", str(tmp_path), "--work", str(tmp_path / "work")]
-
-    results.main(["run", *words, "--seeds", "3"], Engine())
-    results.main(["run", *words], Engine())
-
-    named = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
-    assert named == [f"sms_spam, seed {seed}" for seed in (3, 1, 2, 3)]
-
-
-def test_a_seed_that_is_named_twice_is_run_once(tmp_path: Path) -> None:
-    jobs = results.jobs_of(["tweets", "bash"], [2, 1, 2], tmp_path)
-
-    assert [(job.case.name, job.seed) for job in jobs] == [
-        ("tweets", 2), ("bash", 2), ("tweets", 1), ("bash", 1)
-    ]  # fmt: skip
 
 
 def test_a_run_keeps_the_commit_of_its_engine(

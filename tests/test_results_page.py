@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from support.paths import ROOT
 from support.results import put_report
 
 # after `support.results`, which says where they are
 import results  # isort: skip
-from results_page import page, with_excerpt, write_pages, written_pages  # isort: skip
+from results_page import page, write_pages, written_pages  # isort: skip
 from results_reports import collect  # isort: skip
-from results_table import Measured, Results, hardware_words, joined, mean_of_metrics, read_results  # isort: skip
+from results_table import Measured, Results, joined, mean_of_metrics, read_results  # isort: skip
 
 
 def measured(value: float, low: float, high: float) -> Measured:
@@ -162,27 +161,6 @@ def test_the_page_names_hardware_versions_and_days(found: Results) -> None:
     assert line_of(text, "editorials")[-1] == "not run"
 
 
-@pytest.mark.parametrize(
-    ("machines", "words"),
-    [
-        (["2 CPU cores (EPYC), no GPU"], "2 CPU cores (EPYC), no GPU"),
-        (
-            [
-                "1 CPU core (EPYC), no GPU",
-                "1 CPU core (Xeon), no GPU",
-                "12 CPU cores (Xeon), no GPU",
-            ],
-            "1 or 12 CPU cores (EPYC, Xeon), no GPU",
-        ),
-        (["1 CPU core (EPYC), no GPU", "1 CPU core, no GPU"], "1 CPU core (EPYC), no GPU"),
-        (["2 CPU cores, no GPU", "H100, 16 CPU cores"], "2 CPU cores, no GPU; H100, 16 CPU cores"),
-        ([], ""),
-    ],
-)
-def test_machines_without_a_gpu_are_one_phrase(machines: list[str], words: str) -> None:
-    assert hardware_words(machines) == words
-
-
 def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- results: begin -->\nold\n<!-- results: end -->\nb\n", "utf-8")
@@ -194,12 +172,6 @@ def test_pages_are_made_again_from_the_table_alone(found: Results, tmp_path: Pat
     assert {path: path.read_text("utf-8") for path in again} == again
     assert readme.read_text("utf-8").startswith("a\n<!-- results: begin -->\nOn 2 CPU")
     assert "\nold\n" not in readme.read_text("utf-8")
-
-
-def test_the_table_of_the_readme_is_that_of_the_results() -> None:
-    readme = ROOT / "README.md"
-
-    assert written_pages(ROOT / "docs/results.json", readme)[readme] == readme.read_text("utf-8")
 
 
 def test_means_of_the_table_are_those_of_its_runs(found: Results, tmp_path: Path) -> None:
@@ -263,13 +235,6 @@ def test_a_number_says_of_how_many_seeds_it_is_where_some_have_none(tmp_path: Pa
     assert cells[13].endswith(", of 1 seed (b)")
 
 
-def test_only_seeds_with_a_verdict_are_counted(tmp_path: Path) -> None:
-    found = pages_of(tmp_path, {1: "rich", 2: "rich"}, {3: "failed"})
-
-    assert line_of(page(found), "tweets:")[1] == "2"
-    assert "- Runs: 3 on 1 set, 2026-11-24; no set has 3 seeds\n" in page(found)
-
-
 def test_other_sets_versions_and_notes_of_earlier_sessions_stay(found: Results) -> None:
     line, *others = found.lines
     notes = ("One core for each run.",)
@@ -320,16 +285,6 @@ def test_a_table_of_another_version_is_joined_with_nothing(found: Results, tmp_p
     assert path.read_text("utf-8") == old
     assert results.main([*words, "--fresh"]) == 0
     assert read_results(path) == found
-
-
-def test_a_page_without_marks_gets_no_excerpt(found: Results) -> None:
-    with pytest.raises(ValueError, match="has no marks"):
-        with_excerpt("no marks", found)
-
-
-def test_no_runs_make_no_page(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="no runs below"):
-        results.main(["page", "--work", str(tmp_path), "--output", str(tmp_path)])
 
 
 def test_the_pages_of_the_repository_are_those_of_its_table() -> None:

@@ -238,10 +238,6 @@ def test_in_a_fresh_store_the_accepted_run_of_the_lock_is_the_rival(
     assert "accepted on 2026-11-24 (the lock), on the same rows" in check.note
 
 
-def test_without_an_accepted_run_in_lock_or_store_nothing_is_compared(bench: Bench) -> None:
-    assert find_previous(bench.recipe, bench.store, [], train="mine") is None
-
-
 def generated(texts: str) -> list[Prediction]:
     return [
         Prediction(id=f"{n:016x}", target="a", label=text, text=text, probability=None)

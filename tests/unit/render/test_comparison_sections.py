@@ -202,10 +202,6 @@ def test_the_card_and_the_page_have_the_lines() -> None:
     assert soft_line(replace(RESULT, asked=0)).endswith("none asked now")
 
 
-def test_reports_without_soft_targets_say_nothing_of_them() -> None:
-    assert "oft targets" not in render_markdown(reports.accepted())
-
-
 def test_a_report_is_read_back_as_it_was_written() -> None:
     report = softly()
 

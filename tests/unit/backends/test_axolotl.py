@@ -294,16 +294,6 @@ def test_axolotl_is_given_only_keys_that_it_knows(loss: str, changes: dict[str, 
     assert set(yaml.safe_load(config.text)) <= set(vocabulary("axolotl", PINNED).kinds)
 
 
-@pytest.mark.parametrize("backend", ["axolotl", "trl"])
-def test_another_kind_of_task_is_given_nothing_of_preferences(backend: str) -> None:
-    recipe = preference_recipe(backend, "dpo")
-    plain = replace(recipe, method=replace(recipe.method, preference=None))
-
-    keys = yaml.safe_load(load_backend(backend).compile(plain, SETTING).text)
-
-    assert not {"rl", "rl_beta", "preference", "beta", "loss_type"} & keys.keys()
-
-
 @pytest.mark.parametrize(
     ("changes", "path"),
     [

@@ -111,18 +111,6 @@ def test_full_training_never_holds_weights_of_16_bits(
     assert [name for name in named if name.startswith("Mixed")] == plugins
 
 
-def test_torch_scales_no_gradients_of_16_bit_weights_back() -> None:
-    """Why: the scaler that fp16 training needs takes weights of 32 bits only."""
-    import torch
-
-    half = torch.nn.Parameter(torch.ones(2, dtype=torch.float16))
-    scaler = torch.amp.GradScaler("cpu")
-    torch.autograd.backward(scaler.scale(half.sum().float()))
-
-    with pytest.raises(ValueError, match="unscale FP16 gradients"):
-        scaler.unscale_(torch.optim.SGD([half], lr=1.0))
-
-
 @pytest.mark.parametrize(
     ("kernels", "max_length", "expected"),
     [(ALL, 4096, "flash_attention_2"), (ALL, 1024, "sdpa"), (ALL[:1], 4096, "sdpa")],
@@ -153,23 +141,6 @@ def test_other_precisions_and_devices_get_no_kernels(given: CompileInputs) -> No
     assert own_plugins(config) == []
     assert not [key for key in config if "liger" in key]
     assert (config["tf32"], config["optimizer"]) == (False, "adamw_torch_fused")
-
-
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        (setting(precision="fp32"), "fp32 means fp32"),
-        (setting(precision="fp16"), "what fp16 leaves in 32 bits stays fp32"),
-        (setting(device=replace(GPU, bf16=False)), "this GPU has none"),
-        (setting((), precision="fp32", device=CPU), "a format of NVIDIA GPUs"),
-        (setting((), device=CPU), "a format of NVIDIA GPUs"),
-    ],
-)
-def test_that_nothing_rounds_to_tf32_has_its_own_reason(given: CompileInputs, reason: str) -> None:
-    lines = axolotl.compile(make_recipe("axolotl"), given).lines
-
-    origin = next(line.origin for line in lines if line.key == "tf32")
-    assert origin.startswith(f"default: {reason}")
 
 
 def test_no_package_is_looked_for_without_a_gpu() -> None:

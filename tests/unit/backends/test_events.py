@@ -63,13 +63,6 @@ def refusal(**changes: Any) -> list[str]:
     return [problem.code for problem in refused.value.problems]
 
 
-def test_the_planned_training_may_begin() -> None:
-    events = monitor()
-    events.handle(START)
-
-    assert events.facts["world_size"] == 1
-
-
 def numbers(**changes: float) -> dict[str, float]:
     """What a trainer says of the method, as planned but for some."""
     names = ("learning_rate", "weight_decay", "rank", "alpha", "dropout")

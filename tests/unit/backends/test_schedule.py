@@ -180,12 +180,6 @@ def test_without_a_floor_the_rate_falls_as_by_the_word() -> None:
         assert rates(Scheduler(name=name)) == pytest.approx(rates(name))
 
 
-def test_words_are_compiled_as_ever() -> None:
-    plan = schedule(METHOD, train_rows=400, validation_rows=0)
-
-    assert rate_schedule(METHOD, plan) == ("cosine", {})
-
-
 def test_the_resolved_recipe_says_what_was_left_open() -> None:
     written = with_defaults(
         {"kind": "full", "scheduler": {"name": "constant_then_decay"}}, definition("method")
@@ -237,12 +231,6 @@ def test_so_it_is_in_the_other_backend() -> None:
     (problem,) = override_problems([("per_device_eval_batch_size", 10**9)], TRL)
 
     assert problem.code == "B407"
-
-
-def test_usual_values_are_taken() -> None:
-    usual = [("dataloader_num_workers", 4), ("logging_steps", 10), ("adam_beta2", 0.95)]
-
-    assert override_problems(usual, AXOLOTL) == ()
 
 
 def test_every_number_that_may_be_set_has_a_range() -> None:

@@ -19,8 +19,6 @@ from engine.process.confine import (
     available,
 )
 from engine.sources.apart import Named
-from engine.values import replace
-from support.estimates import CPU
 from support.project import write_project
 
 ASKING = {"try": ("a.gguf", "x"), "predict": ("a.gguf", "rows.jsonl"), "serve": ("a.gguf",)}
@@ -233,18 +231,6 @@ def test_a_recipe_that_init_wrote_is_the_users_own(
     assert not is_own(tmp_path / "other.yaml")
 
 
-def test_a_recipe_below_a_project_of_the_user_is_their_own(
-    tmp_path: Path, careful_user: Path
-) -> None:
-    from engine.trust.allowed import is_own
-
-    settings = careful_user / "config" / "slm-recipe" / "settings.yaml"
-    settings.parent.mkdir(parents=True)
-    settings.write_text(f"projects: ['{tmp_path}']\n")
-
-    assert is_own(tmp_path / "a" / "recipe.yaml")
-
-
 # `recipe doctor` says what a run lacks, and does not count what only some recipes ask for.
 def lacking(monkeypatch: pytest.MonkeyPatch, *distributions: str) -> None:
     monkeypatch.setattr(doctor, "version_of", lambda name: None if name in distributions else "1.0")
@@ -299,19 +285,3 @@ def test_a_store_that_cannot_be_written_is_not_called_one_that_can(
     out = capsys.readouterr().out
     assert "store cannot be written" in out
     assert "can be written" not in out
-
-
-@pytest.mark.parametrize(("cores", "words"), [(1, "1 core,"), (2, "2 cores,")])
-def test_cores_are_counted_in_words(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    cores: int,
-    words: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(doctor, "detect_device", lambda: replace(CPU, cores=cores))
-
-    main(["doctor"])
-
-    assert f", {words} bfloat16" in capsys.readouterr().out

@@ -112,11 +112,6 @@ def test_init_copies_a_recipe_with_its_data_and_never_overwrites(
     assert "R005" in capsys.readouterr().err
 
 
-def test_init_suggests_the_nearest_recipe(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["init", "quikstart"]) == 2
-    assert "did you mean `quickstart`?" in capsys.readouterr().err
-
-
 def test_what_init_writes_is_valid_where_it_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -159,11 +154,6 @@ def test_help_shows_commands_on_lines_of_their_own(
 
     assert "    recipe drift tickets new.json" in lines
     assert "lengths, abstentions." in lines
-
-
-def test_a_key_of_the_schema_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["schema", "method.rank"]) == 0
-    assert "default: 16" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -166,17 +166,6 @@ def planned_of_plan_estimate(folder: Path, capsys: pytest.CaptureFixture[str], *
     return capsys.readouterr().out
 
 
-def test_the_train_line_says_time_memory_and_steps(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = planned_of_plan_estimate(project, capsys)
-    (train,) = [line for line in out.splitlines() if line.startswith("  train ")]
-
-    assert "~" in train
-    assert "GB · 200 steps" in train
-    assert "training estimated, not measured" in " ".join(out.split())
-
-
 def test_the_json_has_numbers_and_their_reasons(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,13 +39,6 @@ def test_the_order_of_rows_changes_no_example() -> None:
     assert all_of(run(mixed)) == all_of(run(pairs(120)))
 
 
-def test_ids_are_unique_and_follow_the_content() -> None:
-    ids = [identity for identity, _, _ in all_of(run(pairs(120)))]
-
-    assert len(set(ids)) == len(ids) == 100
-    assert all(len(identity) == 16 and int(identity, 16) >= 0 for identity in ids)
-
-
 def test_a_digest_says_which_rows_not_in_which_order() -> None:
     train = [(row.input, row.target) for row in run(pairs(120)).train]
 
@@ -104,13 +97,6 @@ def test_empty_texts_and_labels_are_refused_or_dropped() -> None:
     dropped = run(EMPTY, empty="drop").summary
     assert (dropped.dropped["empty"], dropped.dropped["empty label"]) == (2, 2)
     assert dropped.findings[0].count == 4
-
-
-def test_only_what_is_empty_is_reported() -> None:
-    messages = {(" ", "bad"): "1 row has an empty text", ("text", ""): "1 row has an empty label"}
-    for pair, message in messages.items():
-        (finding,) = run([*pairs(120), pair], empty="drop").summary.findings
-        assert finding.message == message
 
 
 UNKNOWN = [*pairs(120), ("x", "Good"), ("y", "Good"), ("z", "ugly")]
@@ -236,13 +222,6 @@ def test_a_missing_column_names_the_others_and_the_nearest() -> None:
     )
     assert (text.path, text.hint) == ("task.input", "did you mean `text`?")
     assert "missing in 4 of 4 rows (first r.csv:2); columns are `text`, `label`" in text.message
-
-
-def test_the_columns_of_the_file_are_reported_where_none_is_near() -> None:
-    with pytest.raises(DataError) as caught:
-        run(pairs(4), text="{zzz}")
-    (problem,) = caught.value.problems
-    assert problem.hint == "name columns of the file in task.input, such as `{text}`"
 
 
 def test_a_column_that_some_rows_lack_is_reported() -> None:

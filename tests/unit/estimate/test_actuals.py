@@ -97,13 +97,6 @@ def test_models_of_folds_are_not_looked_for_in_the_artifact_that_judges_them(
     assert (cost.seconds_error, cost.estimated_disk_bytes, cost.disk_error) == (0.25, None, None)
 
 
-def test_the_estimate_of_a_run_is_the_plans(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-
-    assert bench.tracker.training.basis == "computed"
-    assert bench.tracker.training.seconds
-
-
 @pytest.mark.parametrize("status", [StageStatus.REUSED, StageStatus.FAILED, StageStatus.SKIPPED])
 def test_what_did_not_run_took_nothing(tmp_path: Path, status: StageStatus) -> None:
     bench = Bench(tmp_path)
@@ -153,15 +146,6 @@ def measured(recipe: Recipe, created: str = "2026-11-25T01:00:00+00:00") -> Meas
     return Measurement(
         by="probe", created=created, usage=USAGE_MEASURED, work=work(recipe), operations=1.0
     )
-
-
-def test_a_measurement_is_found_by_its_work(tmp_path: Path) -> None:
-    recipe = recipe_in(tmp_path)
-    keep(tmp_path, measured(recipe))
-    found = find(tmp_path, work(recipe))
-
-    assert found is not None
-    assert (found.usage, found.by) == (USAGE_MEASURED, "probe")
 
 
 @pytest.mark.parametrize("change", [{"epochs": 5}, {"learning_rate": 0.1}, {"seed": 3}])

@@ -117,10 +117,6 @@ def test_a_remedy_of_several_checks_stands_once(answers: Answers) -> None:
     ]
 
 
-def test_a_verdict_that_passed_needs_no_advice(answers: Answers) -> None:
-    assert advice(answers({"a": "ab", "b": "ab"}), refused("macro_f1", Status.PASS)) == ()
-
-
 def curve(model: str, *, rising: bool | None, classes: tuple[str, ...] = ()) -> LearningCurve:
     return LearningCurve(
         model=model,
@@ -156,10 +152,6 @@ def test_the_tuned_models_curve_counts_more_than_the_hint(answers: Answers) -> N
     assert curve_advice(answers, svm, tuned) == (
         "the learning curve has flattened: more rows of the same kind would help little",
     )
-
-
-def test_a_curve_that_cannot_tell_advises_nothing(answers: Answers) -> None:
-    assert curve_advice(answers, curve("tuned", rising=None)) == ()
 
 
 def diagnosis(fit: Fit) -> Diagnosis:
@@ -311,9 +303,3 @@ def test_a_better_model_that_was_accepted_before_is_to_be_kept(answers: Answers)
     lines = advice(answers({"a": "a" * 40, "b": "b" * 40}), verdict)
 
     assert lines == ("over_previous.accuracy: the last accepted model is better; keep it",)
-
-
-def test_output_of_another_form_is_reported_in_every_kind() -> None:
-    lines = advice_lines("generation", "valid_output", scored())
-
-    assert lines == ("free output is often no answer: say its form in task.instruction",)

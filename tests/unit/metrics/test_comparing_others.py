@@ -212,16 +212,6 @@ def test_nothing_is_judged_without_a_bound_and_nothing_passes_without_numbers() 
     assert check.status is not Status.PASS
 
 
-def test_a_hand_computed_case() -> None:
-    # sorted .01 .02 .03 .04 by 4, 3, 2, 1: .04 .06 .06 .04, and none below the one before it
-    assert pytest.approx((0.06, 0.04, 0.06, 0.06)) == holm((0.03, 0.01, 0.04, 0.02))
-
-
-def test_one_test_needs_no_correction_and_none_is_nothing() -> None:
-    assert holm((0.03,)) == (0.03,)
-    assert holm(()) == ()
-
-
 @given(st.lists(st.floats(0, 1), max_size=12))
 def test_it_is_statsmodels_formula(p_values: list[float]) -> None:
     """As `multipletests(method="holm")`: a running maximum over the sorted ones, cut at 1."""

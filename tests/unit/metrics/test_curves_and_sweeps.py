@@ -114,12 +114,6 @@ def test_a_single_training_is_no_curve(answers: Answers) -> None:
     assert curve(answers({"a": "ab", "b": "bb"})).rising is None
 
 
-def test_a_curve_reads_back_equal(answers: Answers) -> None:
-    found = curve(answers({"a": "ab", "b": "bb"}), answers({"a": "aa", "b": "bb"}))
-
-    assert from_json(LearningCurve, to_json(found)) == found
-
-
 def likelihoods(nats: float) -> list[Prediction]:
     return [
         Prediction(

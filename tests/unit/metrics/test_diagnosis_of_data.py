@@ -268,12 +268,3 @@ def test_where_nothing_is_left_to_raise_the_reasons_name_it() -> None:
 
     assert (diagnosis.fit, diagnosis.edits) == (Fit.UNDERFITTED, ())
     assert "rate, length and rank leave nothing to raise" in diagnosis.reasons[-1]
-
-
-def test_a_rate_far_above_the_usual_one_is_the_reason() -> None:
-    diagnosis = found(0.3, 0.3, 0.3, of=recipe(learning_rate=0.1), training=training(SHORT))
-
-    assert diagnosis.reasons[1] == (
-        "25 optimizer steps at a learning rate of 0.1, where 0.001 is usual for lora"
-    )
-    assert diagnosis.yaml == "method: {learning_rate: 0.001}"

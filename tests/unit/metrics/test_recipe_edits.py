@@ -10,7 +10,6 @@ from engine.metrics.recipe_edits import (
     edit_of,
     is_fast,
     is_slow,
-    to_keep,
     to_learn_less,
     to_learn_more,
     to_train_on,
@@ -297,10 +296,6 @@ def test_epochs_are_never_raised_beyond_twenty() -> None:
     assert to_train_on(recipe(epochs=40.0).method, training(SHORT)) == ()
 
 
-def test_what_is_kept_already_is_no_edit() -> None:
-    assert to_keep(recipe(keep="best").method, "best") == ()
-
-
 def test_the_first_of_equal_checkpoints_is_the_better_one() -> None:
     def better(*values: float, kept: int = 2, lower: bool = False) -> int | None:
         judged = tuple(checkpoint(step, value) for step, value in enumerate(values))
@@ -389,7 +384,3 @@ def test_validation_turned_or_still_falls(
 
     assert course is not None
     assert (course.has_risen, course.is_falling) == (risen, still_falling)
-
-
-def test_two_evaluations_are_no_course() -> None:
-    assert validation_losses(history(falling(2.0, 1.0, 30), (1.0, 2.0))) is None

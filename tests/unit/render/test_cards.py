@@ -67,12 +67,6 @@ def test_a_challenge_reads_as_it_should(golden: Golden) -> None:
     golden("render/challenge.md", challenge_markdown(CHALLENGE))
 
 
-def test_what_a_challenge_took_is_written_as_other_times_are() -> None:
-    page = challenge_markdown(replace(CHALLENGE, seconds=5025.3))
-
-    assert "2026-11-25T10:00:00Z, 1 h 24 min" in page
-
-
 def test_a_challenge_fits_a_narrow_terminal() -> None:
     text = challenge_text(CHALLENGE, file="tickets.yaml", written="1.md", width=60)
 

@@ -202,12 +202,6 @@ def test_the_card_and_the_page_have_the_lines() -> None:
     assert soft_line(replace(RESULT, asked=0)).endswith("none asked now")
 
 
-def test_a_report_is_read_back_as_it_was_written() -> None:
-    report = softly()
-
-    assert read_json(render_json(report)) == report
-
-
 # The section about synthetic rows, in every form; all numbers are made up.
 RESULT_SYNTHETIC = SyntheticResult(
     name="writer",
@@ -281,16 +275,8 @@ def test_what_speaks_against_the_rows_stands_in_lines_of_its_own() -> None:
     assert "45.3%" in plain[0].replace(" %", "%")
 
 
-def test_a_report_without_synthetic_rows_has_no_such_section() -> None:
-    assert "Synthetic rows" not in render_markdown(reports.accepted())
-
-
 # Where the model came from stands in the report only where it was made for the run.
 TITLE = "Where the model came from"
-
-
-def test_a_base_model_as_it_came_has_no_section() -> None:
-    assert TITLE not in render_markdown(reports.accepted())
 
 
 def test_the_layers_that_are_left_are_named_with_their_share() -> None:

@@ -70,20 +70,6 @@ def test_where_a_baseline_passes_its_classes_and_mistakes_are_shown(render: Rend
         assert shown.count(label) > without.count(label)
 
 
-@pytest.mark.parametrize(
-    ("make", "expected"),
-    [
-        (reports.rich, "macro_f1"),
-        (reports.multilabel, "macro_f1"),
-        (reports.extraction, "field_f1"),
-        (reports.generation, "answer_match"),
-        (reports.chat, "bits_per_byte"),
-    ],
-)
-def test_the_main_metric_is_that_of_the_kind(make: Callable[[], Report], expected: str) -> None:
-    assert main_metric(make()) == expected
-
-
 def test_the_metric_with_the_threshold_is_shown_where_the_main_one_has_none() -> None:
     report = replace(reports.rich(), headline="accuracy")
 

@@ -1,9 +1,7 @@
 import re
 
-import pytest
-
 from engine.errors import Place, Problem, Severity
-from engine.render.problems import count_line, problems_json, render_problems
+from engine.render.problems import problems_json, render_problems
 
 RECIPE = "recipes/tickets.yaml"
 
@@ -133,16 +131,3 @@ def test_further_lines_of_a_message_are_indented() -> None:
     shown = render_problems([problem("B402", message="exited with 1\nlast line")], colour=False)
 
     assert shown.splitlines()[:2] == ["B402  exited with 1", "        last line"]
-
-
-@pytest.mark.parametrize(
-    ("errors", "warnings", "expected"),
-    [
-        (1, 0, "1 error"),
-        (2, 0, "2 errors"),
-        (0, 1, "1 warning"),
-        (2, 1, "3 problems (2 errors, 1 warning)"),
-    ],
-)
-def test_counts_are_written_in_words(errors: int, warnings: int, expected: str) -> None:
-    assert count_line([misspelt()] * errors + [warning()] * warnings) == expected

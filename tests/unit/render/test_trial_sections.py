@@ -128,14 +128,6 @@ def test_the_card_says_what_it_was_judged_by(report: Report) -> None:
     assert "the tuned model still gains" in card
 
 
-@pytest.mark.parametrize("render", [render_markdown, render_html, render_card])
-def test_nothing_is_shown_where_there_is_nothing(render: Render) -> None:
-    page = render(reports.accepted())
-
-    assert "How much data" not in page
-    assert "learning curve" not in page.lower()
-
-
 # What a report says of a sweep, and how sure it is of it.
 def behind(low: float) -> Metric:
     interval = Interval(low=low, high=0.5, confidence=0.95, method="bootstrap")

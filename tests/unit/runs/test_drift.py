@@ -81,12 +81,6 @@ def test_the_effect_on_labels_is_the_share_of_rows_that_is_elsewhere() -> None:
     assert labels.effect == pytest.approx(0.3)
 
 
-def test_rows_that_are_the_same_are_never_found_to_differ() -> None:
-    rows = counts(200, seed=3)
-
-    assert {one.p_value for one in differences(rows, rows)} == {1.0}
-
-
 def test_equal_rows_differ_in_at_most_the_stated_share() -> None:
     wrong = sum(
         any(one.differs for one in differences(counts(80, seed=n), counts(90, seed=1000 + n)))

@@ -1,1 +1,1 @@
-"""What a stage is, and what a finished stage left for the stages after it."""
+"""A stage, and the artifact that a finished stage hands to later stages."""

@@ -1,4 +1,4 @@
-"""What a finished stage means for the stages after it, and the one form of JSON that stages leave and read."""
+"""Results of finished stages as later stages read them, and the one form of JSON in which they are written."""
 
 import json
 import signal
@@ -47,15 +47,15 @@ from engine.store import Artifact, DamagedError, Store
 from engine.values import Value, from_json, replace
 
 READ = "read.json"
-"""What was read: digests of the sources and fingerprints of their rows, as the lock records them."""
+"""The rows that were read: digests of the sources and fingerprints of their rows, as the lock records them."""
 
 Artifacts = Mapping[str, Artifact]
 START = "start.json"
 LEFT_OUT = "left_out.json"
-"""Of the baseline stage: why an optional baseline was not asked, by name; absent where all were."""
+"""Written by the baseline stage: by baseline, why an optional one was not evaluated; absent without any."""
 BASELINES = "baselines.json"
 SPEED = "speed.json"
-"""Of evaluate, with a teacher: how long the model took for the holdout."""
+"""Written by `evaluate` where there is a teacher: how long the model took for the holdout."""
 AGAINST_TEACHER = "against_teacher.json"
 WITHOUT_SYNTHETIC = "without_synthetic.json"
 ANSWERS_WITHOUT = "predictions.without_synthetic.jsonl"
@@ -64,10 +64,10 @@ ASKING = ("baseline", "synthesize", "teach")
 """Stages that leave baselines: those on the rows with labels, and those on added ones too."""
 SYNTHETIC = "synthetic.json"
 CALIBRATED = "calibrated.json"
-"""Of gate and verify: the forms of the model whose probabilities were calibrated."""
+"""Written by `gate` and `verify`: the forms of the model whose probabilities were calibrated."""
 NOT_REVIEWED = "not_reviewed"
 LEFT = "weights.json"
-"""Of the sweep: the folder of `scratch` in which it leaves the winner's weights for `train`."""
+"""Written by the sweep: the folder of `scratch` that holds the winner's weights for `train`."""
 
 
 class Stop(Value):
@@ -208,7 +208,7 @@ class LeftList[T](Left[tuple[T, ...]]):
 summary = Left("data", "summary.json", DataSummary)
 training = Left("train", "training.json", TrainingSummary)
 start = Left("train", START, StartSummary)
-"""How the model that was trained was made; None where it came as it is."""
+"""How the model that was trained was made; None for an unchanged base model."""
 teacher = Left("teach", "teacher.json", TeacherResult)
 synthetic = Left("synthesize", SYNTHETIC, SyntheticResult)
 replay = Left("replay", "replay.json", ReplayResult)
@@ -247,7 +247,7 @@ Left("gate", "verdict.json", Verdict)
 Left("verify", "verify.json", _Verified)
 Left("quantize", "export.json", tuple[ExportedFile, ...])
 _READ_BACK: set[tuple[str, frozenset[tuple[str, str]]]] = set()
-"""What could be read, by stage and by the digests of its files: a run plans again after each of its stages."""
+"""Results that could be read, by stage and digests of its files: a run plans again after each of its stages."""
 
 
 def is_readable(stage: str, artifact: Artifact) -> bool:
@@ -316,7 +316,7 @@ def trained(recipe: Recipe, artifacts: Artifacts) -> Recipe:
 
 
 def swept_weights(artifacts: Artifacts, root: Path) -> Path | None:
-    """Where a sweep has left the winner's weights in the store at `root`; None where there are none any more."""
+    """Folder of the store at `root` that holds the weights of a sweep's winner; None where they are gone."""
     if "sweep" not in artifacts:
         return None
     key = str(read_json(artifacts["sweep"], LEFT))

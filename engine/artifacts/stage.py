@@ -48,7 +48,7 @@ class StageContext(Value):
     recipe: Recipe
     device: Device
     artifacts: Mapping[str, Artifact]
-    """Of the stages in `NEEDS`, by stage name."""
+    """The stages in `NEEDS`, by name."""
     key: str
     inputs: Mapping[str, str]
     """Keys of `artifacts`, by the same names."""
@@ -64,7 +64,7 @@ class StageContext(Value):
     scratch_for: Callable[[str, Payload], Path]
     """`scratch_for(name, payload)`: a folder for work on that product, kept until the product is complete."""
     made_anew: Cached | None = None
-    """As `cached`, built also where it is there; None unless `--force` names the stage."""
+    """Like `cached`, but builds what exists too; None unless `--force` names the stage."""
     references: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     recorded: Membership | None = None
     """Data: the splits that the lock holds the draw to; None where nothing is recorded."""
@@ -77,7 +77,7 @@ class StageContext(Value):
 
     @property
     def precision(self) -> str:
-        """What models are trained and run in: `bf16`, `fp16` or `fp32`, never `auto`."""
+        """The precision that models are trained and run in: `bf16`, `fp16` or `fp32`, never `auto`."""
         return self.device.precision(self.recipe.backend.precision)
 
     def progress_of(self, name: str) -> Progress:

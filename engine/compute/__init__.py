@@ -1,1 +1,1 @@
-"""Where a recipe runs, which is no part of it: profiles of the machine's owner, and how a batch is divided."""
+"""The machines that a recipe runs on, which are not part of it: profiles of their owner, and how a batch is divided."""

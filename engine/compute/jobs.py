@@ -25,7 +25,7 @@ MEETING: Final = "RECIPE_MEETING"
 """Set in a job of several machines: where they find each other, a name that nobody can know before."""
 HEADER: Final = f"# slm-recipe {__version__}; {COMPILED}: `recipe compile --on` writes it"
 NOTICE_SECONDS: Final = 90
-"""Between the signal and the end of a job whose time is over, or that has to go: for a checkpoint."""
+"""Seconds between the signal and the end of a job that is out of time or preempted: enough for a checkpoint."""
 
 
 KEPT: Final = ("nodes", "processes", "shard", "parallel", "retries")
@@ -33,7 +33,7 @@ KEPT: Final = ("nodes", "processes", "shard", "parallel", "retries")
 
 class Machine(Value):
     number: int
-    """From 0, which runs the recipe; the others train with it."""
+    """Counted from 0, which runs the recipe; the others train with it."""
     count: int
     meeting: str
     """The name of the folder in the store where they find each other."""
@@ -62,11 +62,11 @@ class ClusterJob(Value):
     profile: ComputeProfile
     recipe: str
     words: tuple[str, ...]
-    """Of the command line after `recipe run`, without those of the profile."""
+    """Arguments after `recipe run`, without those of the profile."""
     folder: str
-    """Where the words are meant from: absolute."""
+    """Absolute folder that relative paths in `words` refer to."""
     files: str
-    """Of the job, absolute: the folder where it writes `compute.yaml` and its exit code, `code`."""
+    """Absolute folder of the job, where it writes `compute.yaml` and its exit code, `code`."""
 
     @property
     def name(self) -> str:

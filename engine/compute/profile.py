@@ -21,20 +21,20 @@ class Ranks(Value):
     """The processes of one training; one process with one device by default."""
 
     processes: int = 1
-    """On each node."""
+    """Processes of each node."""
     nodes: int = 1
     shard: bool = False
     """Weights, gradients and optimizer are divided among them (FSDP2)."""
     retries: int = 0
-    """How often a training that broke off goes on by itself."""
+    """How often a training that broke off is resumed automatically."""
     devices: tuple[str, ...] = ()
-    """What CUDA_VISIBLE_DEVICES calls the GPU of each on this node; empty on a CPU."""
+    """GPU of each process of this node, as CUDA_VISIBLE_DEVICES names it; empty on a CPU."""
     meeting: Path | None = None
-    """Where several machines find each other; None for one."""
+    """Folder in which several machines find each other; None for one machine."""
     ray: str = ""
     """The address of the Ray that chooses the machines, or `local`; empty where nothing does."""
     host: str = ""
-    """How the others reach this one, where there are several."""
+    """Address at which the other machines reach this one."""
 
     @property
     def size(self) -> int:
@@ -124,23 +124,23 @@ class StorePlace(Value):
 
 
 class ComputeProfile(Value):
-    """Where and how a recipe runs. As it is made without arguments: this machine, one process, one device."""
+    """Where and how a recipe runs. Without arguments: this machine, one process, one device."""
 
     name: str = ""
     engine: str = LOCAL
     address: str | None = None
     nodes: int = 1
     processes: int = 1
-    """On each node."""
+    """Processes of each node."""
     device: str | None = None
     cores: int | None = None
-    """Of each machine."""
+    """Cores of each machine."""
     memory: str | None = None
-    """Of each machine, such as 64G."""
+    """Memory of each machine, such as 64G."""
     shard: bool = False
     parallel: int = 1
     time: int | None = None
-    """In seconds."""
+    """Seconds."""
     retries: int = 0
     spot: bool = False
     options: Mapping[str, str] = field(default_factory=dict)

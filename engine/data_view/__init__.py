@@ -1,1 +1,1 @@
-"""What `recipe data` shows of the rows, as the model will see them."""
+"""The rows that `recipe data` shows, as the model will see them."""

@@ -31,10 +31,10 @@ Files = Mapping[str, Path]
 
 
 class ViewOptions(Value):
-    """What the user wants to see."""
+    """The user's choice of rows."""
 
     examples: int = 1
-    """Of each class, or in all where there are no classes."""
+    """Examples of each class, or in all where there are no classes."""
     label: str = ""
     """Only this class; empty for all."""
     row: str = ""

@@ -57,7 +57,7 @@ class Looked(Value):
 
 
 class _Found(Value):
-    """What the data stage left."""
+    """Results of the data stage."""
 
     summary: DataSummary | None
     files: Files
@@ -65,7 +65,7 @@ class _Found(Value):
     error: EngineError | None = None
     """Why a run would stop."""
     data: Artifact | None = None
-    """What a run would train on; None where it would stop."""
+    """The rows that a run would train on; None where it would stop."""
     base_model: Mapping[str, Any] = field(default_factory=dict)
     """Its identity, as it stands in keys."""
 

@@ -1,1 +1,1 @@
-"""What a run will take, before anything is spent: parameters, tokens, steps, memory, disk, time and cost."""
+"""Estimates of a run before anything is spent: parameters, tokens, steps, memory, disk, time and cost."""

@@ -1,4 +1,4 @@
-"""What a run was estimated to take, what it took, and trial steps that measure it before (`recipe plan --probe`)."""
+"""Estimates of a run beside what it took, and trial steps that measure it beforehand (`recipe plan --probe`)."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ from engine.values import Value, from_json, replace
 STEPS = 3
 """One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
 MOST_ROWS = 4000
-"""Of a split, whose tokens are counted; of more, the longest by characters and an even choice of the rest."""
+"""Rows of a split whose tokens are counted; of more, the longest by characters and an even sample of the rest."""
 
 
 _Rows = list[tuple[str, int]]
@@ -175,7 +175,7 @@ LATER = "before training, when the rows were known"
 class Rest(Value):
     own: float | None
     after: float
-    """Of the later stages whose time is known."""
+    """Seconds of the later stages whose time is known."""
     is_least: bool
 
     def words(self, elapsed: float, counted: float | None) -> str:

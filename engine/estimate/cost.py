@@ -1,4 +1,4 @@
-"""What a training costs, from the shapes of the model and of a batch: its peak of memory part by part, and its time."""
+"""The cost of a training, from the shapes of the model and of a batch: peak memory part by part, and time."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ SHARED = {"q_proj": "x", "k_proj": "x", "v_proj": "x", "gate_proj": "y", "up_pro
 OF_ATTENTION = "o_proj"
 """Reads what attention gives, which is kept for its own way back: 32 bits are not kept twice."""
 SHARE_OF_PEAK = {"lora": 0.42, "qlora": 0.42, "full": 0.55}
-"""Of a CPU's peak of operations, what training reaches: fitted on one machine."""
+"""Share of a CPU's peak operations that training reaches: fitted on one machine."""
 GPU_SHARE = 0.35
 """An assumption, not measured here: large models on one GPU reach 30 to 50 % of the peak, small ones less."""
 STARTING = {"trl": 3.0, "axolotl": 20.0}
@@ -61,7 +61,7 @@ class Memory(Value):
     activations: int
     logits: int
     gradients: int
-    """Those that are alive at the peak."""
+    """Bytes of the gradients that are alive at the peak."""
 
     @property
     def total(self) -> int:
@@ -74,12 +74,12 @@ class Memory(Value):
 
 class Course(Value):
     steps: float
-    """As so many full batches: the last one of an epoch may be smaller."""
+    """In full batches; the last batch of an epoch may be smaller."""
     passes: int
     batch: Batch
     evaluations: int
     evaluation_tokens: float
-    """Of one evaluation, padding included."""
+    """Tokens of one evaluation, padding included."""
     evaluation_batch: Batch
     saves: int
 

@@ -1,4 +1,4 @@
-"""What devices can do: public facts of named GPUs, and what this machine's processor says of itself."""
+"""The speed of devices: public facts of named GPUs, and this machine's processor by its own description."""
 
 import re
 from pathlib import Path
@@ -67,7 +67,7 @@ TERA = 1e12
 
 class DeviceFacts(Value):
     name: str
-    """As `--device` takes it; `cpu` for this machine's processor."""
+    """The name that `--device` takes; `cpu` for this machine's processor."""
     memory_bytes: int
     source: str
     bandwidth: float | None = None

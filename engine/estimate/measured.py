@@ -25,7 +25,7 @@ class Measurement(Value):
     usage: Usage
     work: Mapping[str, Any]
     operations: float = 0.0
-    """Of the steps after the first, as `engine.estimate.cost` counts them; 0 where it cannot."""
+    """Operations of the steps after the first, as `engine.estimate.cost` counts them; 0 where it cannot."""
     weights: int = 0
 
 

@@ -28,12 +28,12 @@ OPENING: Final = 20
 TURN: Final = 5
 """Tokens that a chat template writes around a turn, about."""
 BEFORE_TEXT: Final = 3
-"""Of these, those before the turn's text."""
+"""Tokens among these that come before the turn's text."""
 SAMPLE: Final = 300
 """Rows of each source that are looked at where the data stage has not run."""
 EXAMPLES: Final = 3000
 CHARACTERS: Final = 500_000
-"""Of these rows together, about: what is longer is not looked at."""
+"""Characters of these rows together, about; longer ones are left out."""
 LARGEST_TOKENIZER: Final = 64 << 20
 """Bytes of a tokenizer.json that a plan reads; one of 256,000 tokens has half of that."""
 

@@ -1,4 +1,4 @@
-"""What is known of rows before they are trained, how many and how long: counted by the tokenizer, or estimated."""
+"""The number and length of rows before they are trained: counted by the tokenizer, or estimated."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping

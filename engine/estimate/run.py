@@ -1,4 +1,4 @@
-"""What a plan will take: the training's estimate, and for the other stages disk, and the time of their last run."""
+"""The estimate of a plan: of its training, and of the other stages the disk and the time of their last run."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -76,14 +76,14 @@ class StageForecast(Value):
 
 TRAINING = frozenset({"train", "sweep", "resample", "seeds", "answers_only"})
 SWEPT = StageForecast(basis="sweep")
-"""Of the training after a sweep: it takes the weights of the chosen setting, in no time."""
+"""The training after a sweep: it takes the weights of the chosen setting, in no time."""
 
 
 class Forecast(Value):
     device: Device
     training: TrainingEstimate
     recipe: Recipe
-    """With the method that `training` is of."""
+    """The recipe, with the method that `training` is of."""
     of: str = ""
     stages: Mapping[str, StageForecast] = field(default_factory=dict)
     price: Price | None = None

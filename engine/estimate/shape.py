@@ -46,9 +46,9 @@ class ModelShape(Value):
     linears: tuple[Linear, ...]
     total_parameters: int
     source: str
-    """Where this comes from: `config.json: 30 layers of 576, …`."""
+    """The source of the shape: `config.json: 30 layers of 576, …`."""
     stored_bytes: int | None = None
-    """Of the weights as they lie there; None where only the config is."""
+    """Bytes of the stored weights; None where there is only a config."""
     assumed: bool = False
     """`linears` are those of Llama, for a model type of which the config does not say them."""
 

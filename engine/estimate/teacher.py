@@ -1,4 +1,4 @@
-"""What a teacher, or a writer of synthetic rows, will be asked, and what that costs, before it is asked."""
+"""The requests to a teacher or a writer of synthetic rows, and their cost, before any is sent."""
 
 from engine.artifacts.results import data_summary
 from engine.artifacts.stage import given
@@ -18,20 +18,20 @@ from engine.training.soft_targets import MOST
 from engine.values import Value, replace
 
 WRAPPING_TOKENS = 12
-"""Of an object around a written text, and of the words that ask for it, about."""
+"""Tokens of an object around a written text and of the words that request it, about."""
 ASKING_TOKENS = 60
-"""Of what each request says beside prompt and examples, about."""
+"""Tokens of a request besides prompt and examples, about."""
 OBJECT_TOKENS = 60
-"""Of an answer that is an object, about."""
+"""Tokens of an answer that is an object, about."""
 TARGET_BYTES = 6
-"""Of one probability: the token, and its logarithm in half precision."""
+"""Bytes of one probability: the token, and its logarithm in half precision."""
 
 
 class QueryEstimate(Value):
-    """What a model is asked, about; None for what is not known, such as rows of a split that is not counted."""
+    """An estimate of requests to a model; None where a number is unknown, such as rows of an uncounted split."""
 
     rows: int | None
-    """To be written, without labels (None for every row of the sources), or to be given probabilities (at most)."""
+    """Rows to write, rows to answer (None for every row of the sources), or at most so many to give probabilities."""
     read_tokens: int | None = None
     written_tokens: int | None = None
     cost: float | None = None
@@ -42,7 +42,7 @@ class QueryEstimate(Value):
     most_kept: int | None = None
     is_counted: bool = False
     seconds: float | None = None
-    """By the size of the model and a share of the device's peak."""
+    """Estimated by the size of the model and a share of the device's peak."""
     disk_bytes: int | None = None
 
 

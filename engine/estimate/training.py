@@ -28,7 +28,7 @@ LENGTHS = (
 KEPT_ADAPTERS = 8
 """Adapters of checkpoints that stay (`engine.runtime.training.saved_weights.MOST`)."""
 CHECKPOINTS = 3
-"""On disk at once: two that stay, and one that is being written."""
+"""Checkpoints on disk at once: two that stay, and one that is being written."""
 STATE = 3
 """Numbers in a checkpoint for each trained one: itself, and two of the optimizer."""
 TEXTS_OF_PREFERENCE = 2
@@ -37,7 +37,7 @@ TEXTS_OF_PREFERENCE = 2
 class TrainingEstimate(Value):
     steps: int | None = None
     tokens: int | None = None
-    """Of an epoch, without padding."""
+    """Tokens of an epoch, without padding."""
     exact_tokens: bool = False
     trainable_parameters: int | None = None
     total_parameters: int | None = None
@@ -45,10 +45,10 @@ class TrainingEstimate(Value):
     """Peak: resident on a CPU, allocated on a GPU."""
     disk_bytes: int | None = None
     scratch_bytes: int | None = None
-    """What checkpoints take besides, until it is done."""
+    """Further bytes of checkpoints, until the training has ended."""
     seconds: float | None = None
     basis: str = "computed"
-    """What memory and time come from: `computed` (from shapes), `probe` or `run`."""
+    """The source of memory and time: `computed` (from shapes), `probe` or `run`."""
     fits: bool | None = None
     derived: tuple[tuple[str, str], ...] = ()
     """(what, how it was derived), for people."""

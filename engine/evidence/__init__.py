@@ -86,7 +86,7 @@ class SeedScores(Value):
     seed: int
     metrics: tuple[Metric, ...]
     agreement: Metric | None
-    """With the answers of the first seed's model; None for that one, and for kinds without answers."""
+    """Agreement with the answers of the first seed's model; None for that one, and for kinds without answers."""
 
 
 class SeedSpread(Value):
@@ -106,7 +106,7 @@ class Seeds(Value):
 
 
 class Repeat(StrEnum):
-    """How a run stands to the accepted run that its lock records."""
+    """The comparison of a run with the accepted run that its lock records."""
 
     EXACT = "reproduced exactly"
     WITHIN_NOISE = "reproduced within noise"
@@ -133,11 +133,11 @@ class Equivalence(Value):
     locked: Number
     found: Number
     interval: Interval | None
-    """Of found minus locked; it must lie within the margin on both sides."""
+    """Interval of found minus locked; it must lie within the margin on both sides."""
     margin: Number | None
     """None where nothing says how large the noise is."""
     margin_from: str
-    """Where the margin comes from, in words."""
+    """The source of the margin, in words."""
     holds: bool
 
 
@@ -148,7 +148,7 @@ class Reproduction(Value):
     summary: str
     """One sentence."""
     first_difference: str
-    """What differed first, in the order of `FactComparison.part`; empty for nothing."""
+    """The first difference, in the order of `FactComparison.part`; empty for none."""
     compared: tuple[FactComparison, ...] = ()
     equivalence: tuple[Equivalence, ...] = ()
     """Empty where it was not asked: the files are equal, or nothing was recomputed."""
@@ -156,7 +156,7 @@ class Reproduction(Value):
     """Share of holdout rows with the very answer of the lock."""
     agreement_required: Number | None = None
     agreement_from: str = ""
-    """Where that bound comes from, in words."""
+    """The source of that bound, in words."""
     reused: tuple[str, ...] = ()
     """Stages whose result was not recomputed."""
 
@@ -166,7 +166,7 @@ SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {}
 
 
 class ShownInNotebooks:
-    """What IPython asks of a value that is the last line of a cell; None: there is no such form."""
+    """Methods that IPython calls on a value in the last line of a cell; None where there is no such form."""
 
     __slots__ = ()
 
@@ -201,11 +201,11 @@ class StageRecord(Value):
 
 
 class StageCost(Value):
-    """What a stage was estimated to take, and took. An error of 0.1 is an estimate a tenth too high."""
+    """Estimate and actual cost of a stage. An error of 0.1 is an estimate a tenth too high."""
 
     stage: str
     basis: str
-    """What the estimate stands on: `computed`, `probe`, `run` (the same training, measured), `last run`, or nothing."""
+    """The basis of the estimate: `computed`, `probe`, `run` (the same training, measured), `last run`, or nothing."""
     estimated: str
     """When: before the run, or before training; empty without an estimate."""
     estimated_seconds: Number | None
@@ -217,7 +217,7 @@ class StageCost(Value):
     memory_error: Number | None
     estimated_disk_bytes: int | None
     disk_bytes: int
-    """What the stage left in the store."""
+    """Bytes of the stage's results in the store."""
     disk_error: Number | None
 
 
@@ -242,7 +242,7 @@ class Report(ShownInNotebooks, Value):
     summary: str
     """One sentence."""
     next_steps: tuple[str, ...]
-    """What would help, and the command to continue with."""
+    """Actions that would help, and the command to continue with."""
     started: str
     """ISO 8601, UTC."""
     seconds: Number
@@ -279,7 +279,7 @@ class Report(ShownInNotebooks, Value):
     environment: dict[str, str]
     """Device, cores, threads, memory, platform; no host name, no user name, no paths."""
     notes: tuple[str, ...] = field(default=())
-    """What is reused, sampled or estimated in this report."""
+    """Statements on what is reused, sampled or estimated in this report."""
     holdout_use: HoldoutUse | None = None
     learning_curves: tuple[LearningCurve, ...] = ()
     """The SVM's, which is free, and with `learning_curve: true` the tuned model's."""
@@ -291,9 +291,9 @@ class Report(ShownInNotebooks, Value):
     """None where it was not measured."""
     checkpoints: tuple[CheckpointScore, ...] = ()
     power: tuple[str, ...] = ()
-    """What the holdout could and could not show, in sentences; estimates."""
+    """Statements on what the holdout could and could not show; estimates."""
     waivers: tuple[Waived, ...] = ()
-    """What the recipe waives, word for word."""
+    """The recipe's waivers, word for word."""
     sweep: SweepResult | None = None
     """None unless the recipe has a sweep, or before it is done."""
     seeds: Seeds | None = None
@@ -331,4 +331,4 @@ class Report(ShownInNotebooks, Value):
     mistakes: tuple[Mistake, ...] = ()
     """Wrong validation rows of the tuned model, the most confident first: 20 of them, long texts cut."""
     command: str = ""
-    """What runs the recipe again."""
+    """The command that runs the recipe again."""

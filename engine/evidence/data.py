@@ -1,4 +1,4 @@
-"""What the rows were: what was read, found, dropped and split, and how often the holdout was looked at."""
+"""The rows of a run: read, found, dropped and split, and how often the holdout was used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from engine.values import Number, Value, field
 class Lengths(Value):
     split: str
     rows: int
-    """In the split."""
+    """Rows of the split."""
     measured: int
     """Rows that were measured: all, or as many drawn evenly."""
     median: int
@@ -27,22 +27,22 @@ class ShownExample(Value):
     input: str
     target: str
     beside: tuple[str, ...] = ()
-    """What stands beside the answer: other right ones, the rejected one, the thumb it got."""
+    """Texts besides the answer: other right ones, the rejected one, its thumb."""
 
 
 class TrainingRows(Value):
-    """How many rows a run trains, as `recipe plan` has it too."""
+    """The number of rows that a run trains, as `recipe plan` has it too."""
 
     train: int
     validation: int
     of: int
     """Training rows in the data, before any is left out for its length or cut into blocks."""
     counted: bool
-    """By the base model's tokenizer, or nothing changes them; else `train` is an estimate or `of`."""
+    """Whether the number is exact: counted by the base model's tokenizer, or changed by nothing."""
     steps: int | None
     """None while a sweep has not chosen the method, or while a stage adds rows."""
     note: str
-    """In words, where not simply the rows of the split are trained."""
+    """A remark where the trained rows are not simply those of the split."""
     stops_early: bool = False
     """`steps` are the most: the recipe asks for early stopping."""
     added_by: str = ""
@@ -57,16 +57,16 @@ class DataView(Value):
     refusing: tuple[str, ...] = ()
     """Checks that stop a run."""
     unit: str = "tokens"
-    """Of the lengths: `tokens` or `characters`."""
+    """The unit of the lengths: `tokens` or `characters`."""
     why_characters: str = ""
     max_length: int = 0
     lengths: tuple[Lengths, ...] = ()
     notes: tuple[str, ...] = ()
-    """What rendering has to say: rewritten chats, documents in blocks."""
+    """Remarks of rendering: rewritten chats, documents in blocks."""
     training: TrainingRows | None = None
     """None where a run would stop before it trains."""
     thumbs: tuple[str, ...] = ()
-    """Of rows with one answer and a thumb: how many of either kind each split has."""
+    """Rows with one answer and a thumb: how many of either kind each split has."""
     examples: tuple[ShownExample, ...] = ()
     row: ShownRow | None = None
 
@@ -87,7 +87,7 @@ class ShownRow(Value):
     segments: tuple[ShownSegment, ...]
     """Without a tokenizer: the text itself, unmarked."""
     rejected: tuple[ShownSegment, ...] = ()
-    """Of a preference pair: the other answer."""
+    """The other answer of a preference pair."""
     tokens: int | None = None
     """None where there was no tokenizer."""
     supervised: int | None = None
@@ -99,10 +99,10 @@ class RowCounts(Value):
     model: str
     """sha256 of the file that was asked, or the key of the weights."""
     temperature: Number
-    """Of the probabilities; 1 where they are not calibrated."""
+    """Temperature of the probabilities; 1 where they are not calibrated."""
     abstain_below: Number | None
     rows: int
-    """That were asked; blank ones are not."""
+    """Rows that were answered; blank ones are not."""
     abstained: int
     labels: tuple[tuple[str, int], ...]
     """How often each was the most probable answer, abstained or not; empty for kinds without labels."""
@@ -123,7 +123,7 @@ class CountDifference(Value):
     """0 to 1: the share of rows that is elsewhere (labels, abstained), or the largest distance of cumulative shares."""
     p_value: Number
     p_adjusted: Number
-    """After Holm's correction over all that was compared."""
+    """Corrected by Holm over all comparisons."""
     differs: bool
 
 
@@ -163,7 +163,7 @@ class SplitSummary(Value):
 
 
 class SplitLengths(Value):
-    """What became of a split's rows for their length, counted by the base model's tokenizer."""
+    """The rows of a split by their length, counted by the base model's tokenizer."""
 
     split: str
     """`train`, `validation` or `holdout`."""
@@ -180,7 +180,7 @@ class SplitLengths(Value):
     longest: int
     """Tokens of the longest row that is used."""
     max_length: int
-    """Of the recipe's method."""
+    """The `max_length` of the recipe's method."""
     over_max_length: int
     """Used rows that are longer; only of the holdout, which is asked whole."""
     window: int | None
@@ -190,12 +190,12 @@ class SplitLengths(Value):
 
 
 class SourceSummary(Value):
-    """What one file or data set gave."""
+    """The rows of one file or data set."""
 
     name: str
     """Its file name, or the hub repository."""
     shape: str
-    """How its rows are laid out: `openai_messages`, `sharegpt`, …; `columns` where the recipe names them."""
+    """The layout of its rows: `openai_messages`, `sharegpt`, …; `columns` where the recipe names them."""
     rows_read: int
     rows_used: int
     weight: Number = 1.0
@@ -206,7 +206,7 @@ class Firewall(Value):
     """The proof that nothing trained on stands in the holdout."""
 
     method: str
-    """What was compared, how, and above which similarity, in one sentence."""
+    """The texts that were compared, how, and above which similarity, in one sentence."""
     similarity: Number
     """Jaccard similarity from which two texts are near matches."""
     compared: int
@@ -217,12 +217,12 @@ class Firewall(Value):
     removed: int
     """Rows of train and validation left out because of it."""
     left_exact: int
-    """As `found_exact`, in the rows that training sees: 0 unless the recipe says `warn` or `off`."""
+    """Like `found_exact`, in the rows that training sees: 0 unless the recipe says `warn` or `off`."""
     left_near: int
 
 
 class Recorded(Value):
-    """What became of a holdout that the lock had recorded, and of the rows that came since."""
+    """A holdout that the lock had recorded, compared with the present rows and those that are new."""
 
     kept: int
     """Holdout rows that stayed."""
@@ -235,7 +235,7 @@ class Recorded(Value):
 
 
 class DataSummary(Value):
-    """What the data stage read, dropped and split."""
+    """The rows that the data stage read, dropped and split."""
 
     rows_read: int
     rows_used: int
@@ -260,7 +260,7 @@ class DataSummary(Value):
 
 class HoldoutUse(Value):
     digest: str
-    """Of the holdout's rows."""
+    """Digest of the holdout's rows."""
     looks: int
     """Runs in which a verdict was formed on it, this one included; reused verdicts are not new looks."""
     redraws: int

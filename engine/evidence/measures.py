@@ -1,4 +1,4 @@
-"""What was measured: metrics with their intervals, scores by class, and calibration."""
+"""Measurements: metrics with their intervals, scores by class, and calibration."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Final
 from engine.values import Number, Value
 
 INVALID: Final = "invalid output"
-"""What stands for an answer that is no label."""
+"""The name of any answer that is no label."""
 
 
 class Abstention(Value):
     """A threshold chosen on validation rows, and what it comes to on the holdout."""
 
     threshold: Number
-    """Of the calibrated probability: less is no answer."""
+    """The calibrated probability below which no answer is given."""
     chance: Number
-    """Of the holdout showing both bounds, by what the validation rows say; an estimate."""
+    """Chance that the holdout shows both bounds, estimated from the validation rows."""
     validation_accuracy: Number | None
-    """Where it answers; None where it answers nothing."""
+    """Accuracy on the rows that it answers; None where it answers none."""
     validation_coverage: Number
     accuracy: Metric
     """Share of right answers among the holdout rows that are answered."""
     coverage: Metric
     """Share of holdout rows that are answered."""
     out_of_scope: Metric | None = None
-    """Of the holdout rows of `task.out_of_scope`: that get this label, or no answer; None without such a label."""
+    """On holdout rows of `task.out_of_scope`: the share with this label or no answer; None without such a label."""
 
 
 class CalibratedForm(Value):
@@ -41,7 +41,7 @@ class CalibratedForm(Value):
     reason: str = ""
     """Why there is none."""
     before: tuple[Metric, ...] = ()
-    """On the holdout: `ece` (bins of equally many rows), `brier`, `nll`."""
+    """Before calibration, on the holdout: `ece` (bins of equally many rows), `brier`, `nll`."""
     after: tuple[Metric, ...] = ()
     change: tuple[Metric, ...] = ()
     """After minus before, on the same rows."""
@@ -61,7 +61,7 @@ class Interval(Value):
     # Derived and never written: digests in locks and bundles are of the JSON, which older versions read too.
     @property
     def groups(self) -> int:
-        """How many groups were resampled, as the method says it; 0 where rows were."""
+        """Number of resampled groups, as the method states it; 0 where rows were resampled."""
         found = re.search(r" of (\d+) groups", self.method)
         return int(found[1]) if found else 0
 
@@ -86,15 +86,15 @@ class Mistake(Value):
 
     id: str
     origin: str
-    """Where the row is, such as `reviews.csv:17`."""
+    """The row's place, such as `reviews.csv:17`."""
     text: str
     expected: str
     answer: str
-    """As the model wrote it; of a preference the rejected answer."""
+    """The answer as the model wrote it; of a preference the rejected answer."""
     confidence: Number | None
     """The probability of the answer; None where it is not known."""
     differs: tuple[str, ...] = ()
-    """Of an object the fields that differ, with both values."""
+    """The fields of an object that differ, with both values."""
 
 
 class ClassScores(Value):

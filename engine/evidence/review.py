@@ -1,4 +1,4 @@
-"""What a review of two versions of a recipe finds, as values; renderers read nothing else."""
+"""The review of two versions of a recipe, as values; renderers read nothing else."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -8,7 +8,7 @@ from engine.values import Value, field
 
 
 class Effect(StrEnum):
-    """What a change does to the evidence."""
+    """The effect of a change on the evidence."""
 
     WEAKER = "weaker"
     UNKNOWN = "not known"
@@ -19,7 +19,7 @@ class Effect(StrEnum):
 
 
 class Gate(StrEnum):
-    """What became of the gate as a whole."""
+    """The change of the gate as a whole."""
 
     WEAKER = "weaker"
     UNKNOWN = "not known"
@@ -49,10 +49,10 @@ class Finding(Value):
     """The key that was changed; items of lists by name, such as `baselines.few_shot.shots`."""
     effect: Effect
     before: str = ""
-    """As the old file writes it; empty where it says nothing."""
+    """The value as the old file writes it; empty for none."""
     after: str = ""
     says: str = ""
-    """What it means, where the two values do not say it; no full stop."""
+    """The meaning of the change, where the two values do not show it; no full stop."""
     waiver: str = ""
     """The reason, where the new recipe waives it."""
 
@@ -86,9 +86,9 @@ class Change(Value):
 
 class Review(Value):
     name: str
-    """Of the recipe."""
+    """The recipe's name."""
     old: str
-    """What the old version is called: a file, or a file at a revision."""
+    """The name of the old version: a file, or a file at a revision."""
     new: str
     findings: tuple[Finding, ...]
     changes: tuple[Change, ...]
@@ -98,7 +98,7 @@ class Review(Value):
     """Further remarks."""
 
     uncompared: tuple[str, ...] = ()
-    """What judges and may be other bytes now: nothing here, and no pin, says which they are."""
+    """Judging files whose bytes may have changed: neither a local copy nor a pin says which they are."""
     places: Mapping[str, str] = field(default_factory=dict)
     """The file, data set or package of each source, by its key, where no other source has the same."""
 
@@ -115,27 +115,27 @@ class Checked(Value):
     """One changed recipe of a repository: validated, planned and compared."""
 
     path: str
-    """From the repository's root."""
+    """The path from the repository's root."""
     status: str
     """`new`, `changed`, `renamed` or `deleted`."""
     was: str
     """Renamed: the old path."""
     why: tuple[str, ...]
-    """What changed where the file itself did not."""
+    """Changes outside the file itself."""
     problems: tuple[Problem, ...] = ()
     plan: tuple[str, ...] = ()
-    """What a run would do, in sentences; empty where the recipe is not valid."""
+    """The plan of a run, in sentences; empty where the recipe is not valid."""
     plan_before: tuple[str, ...] = ()
-    """What a run of the old version would have done."""
+    """The plan of a run of the old version."""
     notes: tuple[str, ...] = ()
     review: Review | None = None
     """None where there is nothing to compare with."""
     waived: tuple[tuple[str, str], ...] = ()
-    """Of a recipe that is compared with nothing: what it waives, and why."""
+    """Waivers, with reasons, of a recipe that is compared with nothing."""
     findings: tuple[Finding, ...] = ()
-    """What is found without a comparison: that it is gone, or could not be compared."""
+    """Findings without a comparison: that it is gone, or could not be compared."""
     reaches: tuple[str, ...] = ()
-    """What it names outside its project that the old version did not, such as `send rows to HOST`."""
+    """Places outside its project that the old version did not reach, such as `send rows to HOST`."""
 
     @property
     def gate(self) -> Gate:
@@ -143,7 +143,7 @@ class Checked(Value):
 
     @property
     def uncompared(self) -> tuple[str, ...]:
-        """What judges and was not compared."""
+        """Judging files that were not compared."""
         return self.review.uncompared if self.review else ()
 
     @property
@@ -156,7 +156,7 @@ class Comment(Value):
     """The review of all changed recipes of a repository: one comment on a pull request."""
 
     base: str
-    """What was compared with, as people say it."""
+    """The version that was compared with, as people name it."""
     commit: str
     checked: tuple[Checked, ...]
     notes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a teacher answered or a model wrote, how good it is, and what of it is learned from."""
+"""The answers of a teacher and rows that a model wrote: how good they are, and which are learned from."""
 
 from engine.evidence.measures import Scores
 from engine.evidence.verdicts import Comparison
@@ -6,7 +6,7 @@ from engine.values import Number, Value, field
 
 
 class Diversity(Value):
-    """How much texts repeat each other: of the synthetic rows, and of as many training rows."""
+    """How much texts repeat each other: the synthetic rows, and as many training rows."""
 
     rows: int
     """Compared of each."""
@@ -25,15 +25,15 @@ class Diversity(Value):
 
 
 class ReviewResult(Value):
-    """What people found in a sample of the synthetic rows."""
+    """The marks that people gave a sample of the synthetic rows."""
 
     file: str
-    """As the recipe names it."""
+    """The file as the recipe names it."""
     is_there: bool
     drawn: int
     """Rows of the file that are synthetic rows of this run."""
     reviewed: int
-    """Of them, those with a mark."""
+    """Rows with a mark."""
     wrong: int
     wrong_high: Number | None
     """Upper end of the one-sided interval of the share that is wrong; None without a review."""
@@ -50,7 +50,7 @@ class SyntheticResult(Value):
     judge: str
     """Who answered the rows again; empty for nobody."""
     requested: int
-    """In the recipe."""
+    """Rows that the recipe requests."""
     asked: int
     """Fewer than requested where the budget was spent."""
     refused: dict[str, int] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class SyntheticResult(Value):
     votes: int = 0
     """Answers to written rows."""
     agreed: int = 0
-    """Of them, those that are the wanted one."""
+    """Answers that are the wanted one."""
     diversity: Diversity | None = None
     """None without a kept row."""
     digest: str = ""
@@ -71,7 +71,7 @@ class SyntheticResult(Value):
     review: ReviewResult | None = None
     """None where the recipe names no file."""
     cost: Number | None = None
-    """Of all that was asked, at the recipe's prices; None without them."""
+    """Cost of all requests at the recipe's prices; None without prices."""
     seconds: Number = 0.0
 
 
@@ -91,7 +91,7 @@ class TeacherResult(Value):
     note: str
     """Who it is and how it was asked."""
     metric: str
-    """By which it has to be better."""
+    """The metric by which it has to be better."""
     validation: Scores | None
     """None without validation rows."""
     baselines: dict[str, Number | None]
@@ -101,7 +101,7 @@ class TeacherResult(Value):
     read: int = 0
     """Rows without labels."""
     left_out: dict[str, int] = field(default_factory=dict)
-    """Those that were not asked, by reason."""
+    """Rows that were not answered, by reason."""
     asked: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     """Answers that are not learned from, by reason."""
@@ -111,7 +111,7 @@ class TeacherResult(Value):
     """Kept rows by label."""
     min_confidence: Number | None = None
     confidence: tuple[KeptAtConfidence, ...] = ()
-    """Of the validation rows, for a few confidences; empty where the teacher gives none."""
+    """On the validation rows, for a few confidences; empty where the teacher gives none."""
     holdout: Scores | None = None
     """None where it was not asked."""
     parameters: int | None = None
@@ -121,7 +121,7 @@ class TeacherResult(Value):
     sign: int = 1
     """-1 where less of `metric` is better."""
     cost: Number | None = None
-    """Of all that it was asked, at the recipe's price; None without one."""
+    """Cost of all requests at the recipe's price; None without one."""
     seconds: Number = 0.0
 
     @property
@@ -141,7 +141,7 @@ class SoftTargetsResult(Value):
     kept_tokens: int
     """The most probable tokens that are kept at each."""
     probability: Number | None
-    """What the kept ones have together, on average; None without tokens."""
+    """Probability of the kept tokens together, on average; None without tokens."""
     agreement: Number | None
     """Share of the tokens that are also the teacher's most probable one; None without tokens."""
     asked: int
@@ -153,7 +153,7 @@ class SoftAgainstAnswers(Value):
     """The model that learned soft targets, and one that learned the same rows from their answers only."""
 
     answers: Scores
-    """Of the second one on the holdout."""
+    """Scores of the second student on the holdout."""
     comparisons: tuple[Comparison, ...]
     """By metric, paired; a positive difference means that soft targets are better."""
 
@@ -179,6 +179,6 @@ class StudentAgainstTeacher(Value):
 
     @property
     def speed_ratio(self) -> float | None:
-        """How many times as fast the student answers."""
+        """Ratio of the student's speed to the teacher's."""
         mine, its = self.rows_per_second, self.teacher_rows_per_second
         return None if mine is None or not its else mine / its

@@ -1,4 +1,4 @@
-"""What training did: how it went, its checkpoints, what was forgotten, and whether more rows would pay."""
+"""The training: its course, its checkpoints, what was forgotten, and whether more rows would pay."""
 
 from typing import Any, Final
 
@@ -10,9 +10,9 @@ class ReplayResult(Value):
     sampled: bool
     """The base model wrote it; else it was given."""
     share: Number
-    """As the recipe asks for it: of the tokens that are learned in an epoch."""
+    """The share that the recipe asks for, of the tokens that are learned in an epoch."""
     reached: Number
-    """As it is."""
+    """The share that was reached."""
     texts: int
     """Samples, or blocks of at most `method.max_length` tokens."""
     tokens: int
@@ -22,20 +22,20 @@ class ReplayResult(Value):
     read: int
     """Documents that were read, or samples that were drawn."""
     left_out: dict[str, int] = field(default_factory=dict)
-    """Of those, by the reason why."""
+    """Texts left out, by reason."""
     seconds: Number = 0.0
-    """What sampling took when it was done; 0 for given text."""
+    """Seconds that sampling took when it was done; 0 for given text."""
 
 
 class SweepSetting(Value):
     """One setting of `method`, trained and asked the validation rows."""
 
     values: dict[str, Any]
-    """Of the keys that a setting has to say: in which one of them is another than `method`."""
+    """Values of the keys in which some setting differs from `method`."""
     metric: Metric
-    """What chooses."""
+    """The metric that chooses."""
     validation_loss: Number | None
-    """Of the kept checkpoint."""
+    """Loss of the kept checkpoint."""
     trainable_parameters: int | None
     """None where its training failed, as `metric.undefined` then says."""
     steps: int | None
@@ -66,12 +66,12 @@ class SweepResult(Value):
 
 
 class StartSummary(Value):
-    """How the folder of the model that was trained came to be."""
+    """How the folder of the model that was trained was made."""
 
     kind: str
     """`scratch` or `fewer_layers`."""
     parameters: int
-    """That training began with."""
+    """Parameters at the start of training."""
     parameters_before: int = 0
     """fewer_layers: of the whole model."""
     kept: tuple[int, ...] = ()
@@ -96,7 +96,7 @@ class HistoryPoint(Value):
 
 
 class LearnedTargets(Value):
-    """How near a training came to the probabilities of its teacher."""
+    """How close a training came to the probabilities of its teacher."""
 
     first: Number | None
     """Divergence in nats a token at the first optimizer step; None where training went on from a checkpoint."""
@@ -109,13 +109,13 @@ class PrefixSharing(Value):
 
     used: bool
     difference: Number | None = None
-    """Of loss and gradients to those of plain batches, relative, on a few rows before the first step."""
+    """Relative difference of loss and gradients to those of plain batches, on a few rows before the first step."""
     reason: str = ""
     """Why batches were plain after all."""
 
 
 class TrainingSummary(Value):
-    """How the training went, read from the trainer's own state."""
+    """The course of the training, read from the trainer's own state."""
 
     backend: str
     backend_version: str
@@ -137,7 +137,7 @@ class TrainingSummary(Value):
     """Frobenius norm over all trained deltas; 0 would mean nothing was learned and is an error."""
     history: tuple[HistoryPoint, ...]
     threads: int = 0
-    """In force while it trained; 0 where it was not recorded."""
+    """Threads while it trained; 0 where they were not recorded."""
     peak_memory_bytes: int | None = None
     """Resident size of the training process, or what was allocated on the GPU; None where it was not measured."""
     cpu_seconds: Number | None = None
@@ -155,7 +155,7 @@ class TrainingSummary(Value):
     soft_targets: LearnedTargets | None = None
     """None where only answers are learned."""
     processes: int | None = None
-    """That trained together; None for one."""
+    """Processes that trained together; None for one."""
     repeated_rows: int | None = None
     """Rows that were seen twice an epoch, to fill the last batch of all processes; None for one process."""
 
@@ -176,7 +176,7 @@ class CheckpointScore(Value):
     step: int
     epoch: Number
     loss: Number | None
-    """Of training, last logged before it."""
+    """Training loss, last logged before it."""
     eval_loss: Number | None
     metric: Metric
     """The main metric of the kind on validation."""
@@ -216,7 +216,7 @@ class GeneralTextScores(Value):
 
 
 class ForgettingResult(Value):
-    """What training cost in things that it was not about."""
+    """Losses of the model in abilities that training was not about."""
 
     probes: tuple[ProbeScores, ...]
     overall: ProbeScores
@@ -235,10 +235,10 @@ class DriftScore(Value):
     name: str
     """`CHOSEN_LOG_PROBABILITY` or `ANSWER_LENGTH`, as the recipe calls them."""
     before: Number | None
-    """Of the untouched base model: nats a token, or tokens an answer."""
+    """Value of the untouched base model: nats a token, or tokens an answer."""
     after: Number | None
     change: Metric
-    """What the gate bounds: before minus after, or after by before."""
+    """The value that the gate bounds: before minus after, or after divided by before."""
 
 
 class DriftResult(Value):
@@ -249,7 +249,7 @@ class CurvePoint(Value):
     """A model trained on part of the training rows, judged on the validation rows."""
 
     share: Number
-    """Of the training rows."""
+    """Share of the training rows."""
     rows: int
     scores: Scores
 

@@ -1,4 +1,4 @@
-"""What was decided: checks, verdicts, comparisons, exported files, and the diagnosis of a refused model."""
+"""Decisions: checks, verdicts, comparisons, exported files, and the diagnosis of a refused model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.values import Number, Value
 
 
 class ChallengeOutcome(StrEnum):
-    """How a newer base model compares with an accepted model."""
+    """The comparison of a newer base model with an accepted model."""
 
     BETTER = "better"
     AS_GOOD = "as good"
@@ -27,10 +27,10 @@ class ChallengeLine(Value):
     """One of the newcomer's ways to answer, on one metric."""
 
     comparison: Comparison
-    """How much better the newcomer is, not the accepted model."""
+    """How much better the new model is than the accepted one."""
     standing: ChallengeOutcome
     margin: Number
-    """So much worse counts as as good."""
+    """The difference that still counts as equal."""
     accepted: Number | None
     newcomer: Number | None
     rows: int | None
@@ -42,7 +42,7 @@ class Challenge(Value):
     """`challenge.v1`."""
     recipe_name: str
     run: str
-    """Of the accepted model, by folder name."""
+    """Folder name of the accepted model's run."""
     accepted: str
     """Its base model and method, in words."""
     base_model: str
@@ -58,14 +58,14 @@ class Challenge(Value):
     costs: tuple[str, ...]
     """Size and seconds, in words."""
     edit: str
-    """What adopts it, as the recipe would say it."""
+    """The edit of the recipe that adopts it."""
     notes: tuple[str, ...]
     started: str
     seconds: Number
 
 
 class Fit(StrEnum):
-    """How a model stands to the rows that it was trained on and to those that it never saw."""
+    """Scores of a model on the rows that it was trained on and on rows that it never saw."""
 
     UNDERFITTED = "underfitted"
     OVERFITTED = "overfitted"
@@ -79,21 +79,21 @@ class RecipeEdit(Value):
     """One key of the recipe and the value that would help; both values as YAML writes them."""
 
     key: str
-    """With dots: `method.epochs`."""
+    """The dotted key: `method.epochs`."""
     current: str
     proposed: str
 
 
 class Diagnosis(Value):
-    """What train, validation and holdout scores and the losses say together."""
+    """The joint reading of scores on train, validation and holdout and of the losses."""
 
     fit: Fit
     reasons: tuple[str, ...]
     """The numbers that it stands on, or why it is not known; the one that decided first."""
     cause: str = ""
-    """What helps before any setting of the training: a base model of the rows' language, rows of a label."""
+    """A cause to remove before any setting of the training: the base model's language, missing rows of a label."""
     edits: tuple[RecipeEdit, ...] = ()
-    """To be made together; empty where no edit is known to help."""
+    """Edits to be made together; empty where none is known to help."""
     yaml: str = ""
     """The same edits, ready to paste into the recipe: `method: {epochs: 5}`."""
 
@@ -185,7 +185,7 @@ class Verdict(Value):
 
 
 class BaselineResult(Value):
-    """What one baseline reaches on the holdout, without any fine-tuning."""
+    """The scores of one baseline on the holdout, without any fine-tuning."""
 
     name: str
     scores: Scores
@@ -193,9 +193,9 @@ class BaselineResult(Value):
     """Every acceptance threshold holds for it."""
     seconds: Number
     note: str = ""
-    """How it was done: number of shots, features, decoding."""
+    """How it was evaluated: number of shots, features, decoding."""
     bytes: int | None = None
-    """Of the model's weights, in memory or as a file; None where there is none, or it is served."""
+    """Bytes of the model's weights, in memory or as a file; None where there is none, or it is served."""
 
 
 class Comparison(Value):
@@ -205,11 +205,11 @@ class Comparison(Value):
     """A baseline, or `previous` for the last accepted model of the recipe."""
     metric: str
     difference: Number | None
-    """How much better the tuned model is, in the metric's own unit; None where it is not known."""
+    """How much better the tuned model is, in the metric's own unit; None where that is unknown."""
     interval: Interval | None
     p_value: Number | None
     p_adjusted: Number | None
-    """After Holm's correction over all comparisons of the run."""
+    """Corrected by Holm over all comparisons of the run."""
     test: str
     n: int
     note: str = ""
@@ -242,24 +242,24 @@ class FormResult(Value):
     name: str
     """`adapter`, `merged`, `f16`, or a quantization."""
     scores: Scores
-    """Of the rows that it was asked."""
+    """Scores on the rows that it was evaluated on."""
     agreement: Metric | None
-    """With the rung before, on the rows of this one; None on the first one, and for kinds without answers."""
+    """Agreement with the rung before, on the rows of this one; None on the first, and for kinds without answers."""
     sampled_of: int | None = None
     """Rows of the holdout, where this rung was asked only a sample of them; None where it was asked all."""
     class_deltas: tuple[tuple[str, Number | None], ...] = ()
     """(label or field, F1 minus that of the rung before)."""
     flips: tuple[Flip, ...] = ()
     ties: int | None = None
-    """Of the flips: those that rounding explains, since the rung before hardly preferred its answer."""
+    """Flips that rounding explains, since the rung before hardly preferred its answer."""
     mean_shift: Number | None = None
     """Mean absolute difference of the answer's log-probability to the rung before, where known."""
     largest_shift: Number | None = None
     """The largest of them, that of one row in a hundred left out."""
     verdict: Verdict | None = None
-    """What this rung had to keep; None where nothing was asked of it."""
+    """The checks of this rung; None where it had none."""
     note: str = ""
     free: Scores | None = None
-    """By free decoding, of an exported form whose `acceptance` that decides."""
+    """Scores of free decoding, for an exported form whose `acceptance` these decide."""
     comparisons: tuple[Comparison, ...] = ()
-    """Of an exported form with the baselines and the last accepted model, as the tuned model's."""
+    """Comparisons of an exported form with the baselines and the last accepted model, like the tuned model's."""

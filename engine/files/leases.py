@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 PREFIX: Final = "recipe-work-"
-"""Of temporary folders that are held; earlier versions, which held none, named theirs otherwise."""
+"""Prefix of temporary folders that are held; earlier versions held none and named theirs otherwise."""
 TRIES: Final = 8
-"""To make what somebody takes for abandoned in the moment before it is held."""
+"""Attempts, since another process may remove a folder in the moment before it is held."""
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 MAX_BYTES: Final = 64 * 1024 * 1024
-"""Of a document that is read whole: a recipe, a lock, a report, a configuration."""
+"""Bytes of a document that is read whole: a recipe, a lock, a report, a configuration."""
 MOST_ANSWERS: Final = 4 << 30
-"""Of the tokens and answers of all rows, which a process of ours has written."""
+"""Bytes of the tokens and answers of all rows, which a process of ours has written."""
 MAX_DEPTH: Final = 100
-"""Of lists and objects inside each other; what walks a value by recursion has a limit of its own at about 1,000."""
+"""Nesting of lists and objects; code that walks a value by recursion fails at about 1,000."""
 BYTES_A_PART: Final = 16
-"""Of a JSON file's limit, for each list or object in it: `[]` is two bytes in the file, and 64 in memory."""
+"""Bytes that each list or object counts of a JSON file's limit: `[]` is two bytes in the file, 64 in memory."""
 
 _BLOCK: Final = 512
 _LARGE: Final = 1 << 30

@@ -54,7 +54,7 @@ def new_folder(target: Path, *, code: str, option: str) -> Iterator[Path]:
 
 
 COMPILED: Final = "compiled, do not edit"
-"""At the head of files that a verb writes anew over its own."""
+"""First words of files that a verb writes anew over its own."""
 _RANDOM: Final = 12
 """Bytes in the name of a file that is being written; earlier versions, which did not hold theirs, drew eight."""
 

@@ -32,9 +32,9 @@ SMALLEST, KNOWN = 1e-9, 0.99
 FAR: Final = {"torch.float32": 0.5, "torch.float16": 1.0, "torch.bfloat16": 2.0}
 """Nats by which rounding may move the odds of an answer, by dtype, and more."""
 ROWS: Final = 3
-"""Of a holdout: of answers in another order each row shows it by chance only."""
+"""Rows of a holdout: each of them detects answers in another order with some probability."""
 ONE: Final = 1
-"""Of a set that judges no model: answers that stand so many rows too early or too late show in it, too."""
+"""Row of a set that judges no model: it detects answers that are shifted by a few rows."""
 SUREST: Final = 32
 """Rows of which the shortest ones are asked, which cost the least."""
 
@@ -88,7 +88,7 @@ def between_others(written: Sequence[Prediction], sizes: Sequence[int]) -> list[
 TRAIN_SAMPLE = 200
 """Training rows that are asked, at most; two a label where that is more."""
 WRITTEN_SAMPLE = 100
-"""Of train and of validation, where each answer is written out, token by token."""
+"""Rows of train and of validation where each answer is generated token by token."""
 
 
 def sample_rows(rows: Sequence[Example], task: Task, *, seed: int) -> list[Example]:

@@ -46,7 +46,7 @@ class PredictionInputs(Value):
     answers: tuple[str, ...]
     """The longest training answers, where they say how long an answer may be."""
     loss: str = ""
-    """Of a training on preferences, which says what a rating is; empty for the others."""
+    """Loss of a training on preferences, which defines a rating; empty for other trainings."""
     stride: int = 0
     """Tokens by which a window moves over a document; 0 for blocks with nothing before them."""
 

@@ -76,7 +76,7 @@ class GgufAsker(Value):
     threads: int
     progress: Progress
     is_whole: bool = True
-    """How it reads all texts is looked at. Another file of the same tokens and template is asked that instead."""
+    """Whether its reading of all texts is checked. Another file with the same tokens and template skips that check."""
 
     def ask(self, *, free: bool) -> Predictions:
         """Return what the file is judged by and, where `free`, what it says when nothing holds it."""

@@ -136,9 +136,9 @@ class WrittenRows:
     votes: int = 0
     """Answers to written rows."""
     agreed: int = 0
-    """Of them, those that are the wanted one."""
+    """Answers that are the wanted one."""
     cost: float | None = None
-    """At the recipe's prices; None without one, or where a server does not count."""
+    """Cost at the recipe's prices; None without prices, or where a server does not count."""
     seconds: float = 0.0
     writer: list[Artifact] = field(default_factory=list)
     judge: list[Artifact] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a model is asked for: one row each, after examples of training rows."""
+"""Requests for synthetic rows: one row each, after examples of training rows."""
 
 import json
 import random
@@ -16,11 +16,11 @@ from engine.recipe.teacher import LABEL, synthesis_of
 from engine.values import Value, replace
 
 DEFINITIONS: Final = ("$defs", "definitions")
-"""Of a JSON Schema: references to them start at its root."""
+"""Keys of a JSON Schema whose references start at its root."""
 EXAMPLE_CHARACTERS: Final = 2_000
 """Examples are drawn from training texts up to this length, where there are any."""
 OBJECT_BYTES: Final = 32
-"""Of an object beside the text of a column: its name, quotes and escapes."""
+"""Bytes of an object besides the text of a column: its name, quotes and escapes."""
 LONG: Final = 0.99
 """This share of the training texts is at most as long as a written one may be."""
 
@@ -100,7 +100,7 @@ class _Draw:
         )
         self.by_target: dict[str, list[Example]] = defaultdict(list)
         self.by_label: dict[str, list[Example]] = defaultdict(list)
-        """Of tasks with several labels, the rows that have it among others."""
+        """Rows by label; of tasks with several labels, the rows that have it among others."""
         for row in self.rows:
             self.by_target[row.target].append(row)
             for label in row.labels:

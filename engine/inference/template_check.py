@@ -130,7 +130,7 @@ def _bad_tokenizer(why: str, *, warns: bool = False) -> Problem:
 CLOSED = re.compile(r"<(\w+)>\s*</\1>|\[(\w+)\]\s*\[/\2\]")
 ROLES = ("system", "user", "assistant")
 MARK: Final = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")
-"""What families of models write around turns."""
+"""Markers that families of models write around turns."""
 TWICE: Final = re.compile(rf"({MARK.pattern})\s*\1")
 """No family of models writes the same mark behind itself."""
 PIPED: Final = re.compile(r"<\|[^<>|\s]{1,40}\|>")
@@ -141,7 +141,7 @@ ANY_TEXT: Final = (
     "".join(chr(code) for code in range(32, 127) if chr(code) not in "<>[]{}|")
     + "\n\nüß → 中文 №\n\tAnd so on, in lower and UPPER case. "
 ) * 16
-"""What a row could hold: 2,000 characters that a template could escape, strip, fold or cut; no marks."""
+"""A text that a row could hold: 2,000 characters that a template could escape, strip, fold or cut; no markers."""
 OWN_TEMPLATE: Final = "take the template of the model's own repository"
 STAND_IN: Final = "qXquestionXq"
 WORD: Final = "the"

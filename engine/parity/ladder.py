@@ -41,9 +41,9 @@ QUANTIZED_SHIFT: Mapping[str, float] = {
 }  # fmt: skip
 """The same in the mean where quantizing loses something, by the beginning of its name without `I`."""
 LARGEST_QUANTIZED = 4.0
-"""For types below 2 bits."""
+"""Limit for types below 2 bits."""
 BYTES_A_TOKEN = 4
-"""Of an answer in text: the longer it is, the more its probability moves."""
+"""Bytes of an answer a token: the longer a text is, the more its probability moves."""
 CORPUS = 0.99
 """Share of the texts of all kinds below which a file is refused: the rest are signs that no task of words has."""
 SAMPLED = 128

@@ -1,4 +1,4 @@
-"""What is known of local data before a run: the shape of each file, and what new rows do."""
+"""Facts on local data before a run: the shape of each file, and the effect of new rows."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _right(file: Path) -> dict[str, bool]:
 
 
 MOST_BYTES = 20_000_000
-"""Of all sources, up to which a plan reads the rows to say what the new ones do."""
+"""Bytes of all sources up to which a plan reads the rows to describe the new ones."""
 WATCHING = (
     "leakage",
     "imbalance",

@@ -62,7 +62,7 @@ class RunState:
 
 
 class RunOptions(Value):
-    """What the caller asks beyond the recipe: nothing here can change a result."""
+    """The caller's wishes beyond the recipe: nothing here can change a result."""
 
     until: str | None = None
     force: tuple[str, ...] = ()

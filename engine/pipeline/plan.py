@@ -1,4 +1,4 @@
-"""What will be done: recipe and store in, the stages with keys, states and reasons out. Runs nothing heavy."""
+"""The plan: recipe and store in, the stages with keys, states and reasons out. Runs nothing heavy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ MOST_CHANGES = 3
 KEYED_BY_VLLM = frozenset({"answers_only", "baseline", "evaluate", "resample", "seeds", "sweep"})
 """Stages in whose keys the version of vLLM was: it stays there as None, so that what is stored is found."""
 PARTS = ("recipe", "sources", "base_model", "references", "device", "versions", "revision")
-"""Of a key's payload, in the order in which changes are listed."""
+"""Parts of a key's payload, in the order in which changes are listed."""
 
 
 class PlanInputs(Value):
@@ -52,7 +52,7 @@ class PlanInputs(Value):
     base_model: Mapping[str, Any]
     references: Mapping[str, Mapping[str, Any]] = {}
     lock: Lock | None = None
-    """As it stood beside the recipe when the run began; None where nothing is recorded yet."""
+    """The lock beside the recipe when the run began; None where nothing is recorded yet."""
     accepted: tuple[AcceptedRun, ...] = ()
     """The recipe's runs whose model was accepted, newest first."""
     nominal: bool = False
@@ -185,7 +185,7 @@ def plan_run(
 
 
 def holdout_line(plan: Plan) -> str:
-    """What became, or will become, of the holdout that the lock records; empty where there is nothing to report."""
+    """The state, now or after the run, of the holdout that the lock records; empty where there is nothing to report."""
     data = plan.stage("data")
     held, is_known = data.held, data.reused is not None
     if held is None or held.match is LockMatch.NEW:
@@ -199,7 +199,7 @@ def holdout_line(plan: Plan) -> str:
 
 
 def counted_data(plan: Plan) -> DataSummary | None:
-    """What the data stage counted, or would count of local rows where a lock or groups make that worth a look."""
+    """Counts of the data stage, or those that it would make of local rows where a lock or groups need them."""
     data = plan.stage("data")
     recorded = data.held.recorded if data.held else None
     if data.reused is not None:
@@ -214,7 +214,7 @@ def counted_data(plan: Plan) -> DataSummary | None:
 @dataclass(slots=True)
 class _Planner:
     recipe: Recipe
-    """With the setting that its sweep chose, once that is known."""
+    """The recipe with the setting that its sweep chose, once that is known."""
     store: Store
     inputs: PlanInputs
     previous: Mapping[str, Mapping[str, Any]]
@@ -433,5 +433,5 @@ def _differences(path: str, old: Any, new: Any) -> list[str]:
 
 
 def moving(recipe: Recipe) -> tuple[str, ...]:
-    """What the recipe leaves unpinned, in words for the plan and the report."""
+    """Unpinned parts of the recipe, in words for the plan and the report."""
     return tuple(f"{problem.path}: {problem.message}" for problem in moving_references(recipe))

@@ -1,4 +1,4 @@
-"""What is refused before a run begins: what may not be read or can move, what nothing measures or trains."""
+"""Refusals before a run begins: files that may not be read or can move, tasks that nothing measures or trains."""
 
 from __future__ import annotations
 

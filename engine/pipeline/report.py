@@ -180,7 +180,7 @@ def assemble(
 
 
 def diagnosed(artifacts: results.Artifacts, recipe: Recipe) -> Diagnosis | None:
-    """What is wrong with the training, if anything; None before the model was judged. `recipe` has its method."""
+    """The fault of the training, if any; None before the model was judged. `recipe` has its method."""
     training = results.training(artifacts)
     if training is None or "evaluate" not in artifacts:
         return None

@@ -15,13 +15,13 @@ from engine.process import interrupts
 IDLE_SECONDS: Final = 600.0
 """Long enough for a disk that spins up and a network folder that comes back."""
 LOOKS: Final = 10
-"""At the processor time, within the limit."""
+"""Checks of the processor time, within the limit."""
 STEP_SECONDS: Final = 2.0
 """The most that counts between two ticks: while this process was stopped itself, nobody could do anything."""
 GRACE_SECONDS: Final = 10.0
 POLL_SECONDS: Final = 0.02
 IDLE_POLL_SECONDS: Final = 1.0
-"""Between two looks at a child that writes nothing."""
+"""Seconds between two checks of a child that writes nothing."""
 _PROC: Final = Path("/proc")
 
 
@@ -33,7 +33,7 @@ class HangsError(Exception):
 
 
 class IdleClock:
-    """How long the process group that `session` leads has done nothing."""
+    """How long the process group led by `session` has been idle."""
 
     def __init__(self, session: int, *, limit: float = IDLE_SECONDS) -> None:
         self._session, self._limit = session, limit

@@ -20,7 +20,7 @@ from typing import Final
 
 NONE: Final = "none"
 LOOPBACK: Final = "loopback"
-"""Of an empty network, where the kernel lets us make one; else the network stays as it is."""
+"""An empty network, where the kernel lets us make one; otherwise the network stays as it is."""
 OPEN: Final = "open"
 
 
@@ -38,9 +38,9 @@ class Rights:
     reads_all: bool = False
     network: str = NONE
     limits: dict[str, int] = field(default_factory=dict)
-    """By the name of `resource`, such as RLIMIT_FSIZE; in bytes, for RLIMIT_CPU in seconds."""
+    """By the name in `resource`, such as RLIMIT_FSIZE; in bytes, for RLIMIT_CPU in seconds."""
     processes: int = 0
-    """At most, where they can be counted apart from the user's others; 0 for no limit."""
+    """Largest number, where they can be counted apart from the user's others; 0 for no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ _AUDIT_ARCH: Final = {
     "aarch64": (0xC00000B7, 198),
     "riscv64": (0xC00000F3, 198),
 }
-"""By machine: how seccomp names it, and the number of `socket`."""
+"""By machine: the architecture number of seccomp, and the number of the system call `socket`."""
 _IO_URING_SETUP: Final = 425
 """Opens sockets without the system call that is filtered."""
 _X32: Final = 0x4000_0000
@@ -124,7 +124,7 @@ _EACCES: Final = 13
 _SIOCSIFFLAGS, _UP_AND_RUNNING = 0x8914, 0x41
 _CAP_VERSION: Final = 0x2008_0522
 _KEPT_CAPS: Final = (1 << 0) | (1 << 1) | (1 << 3) | (1 << 4)
-"""Of root: to own, read and write files whoever they belong to, as it could before; Landlock holds besides."""
+"""Rights of root to own, read and write any file, as before; Landlock limits them further."""
 
 
 @cache

@@ -20,14 +20,14 @@ from types import FrameType
 from typing import Final
 
 GRACE_SECONDS: Final = 8.0
-"""For a deferred ending: a container is killed ten seconds after it was asked to end."""
+"""Seconds for a deferred ending: a container is killed ten seconds after the request to end."""
 LIMIT_SECONDS: Final = 60.0
-"""For writing down what was done; after that, nothing is waited for."""
+"""Seconds to record finished work; after that, nothing is waited for."""
 SAME_SECONDS: Final = 0.5
 """Signals this close together are one request: a terminal that closes hangs up through the kernel and the shell."""
 SIGNALS: Final = tuple(map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)))
 SIGPIPE: Final = int(signal.SIGPIPE)
-"""Of an ending because nobody reads the output any more; the signal itself is ignored by Python."""
+"""The signal for an ending because nobody reads the output any more; Python itself ignores it."""
 
 
 class Interrupted(KeyboardInterrupt):

@@ -26,7 +26,7 @@ GONE = 1
 NO_PROGRAM = 127
 """The shell's, for a program that is not there."""
 UNCONFINED = 126
-"""Where the kernel refused what it had offered; nothing was run."""
+"""Exit code where the kernel refused a confinement that it had offered; nothing was run."""
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ CACHES: Final[Mapping[str, str]] = {
     "TORCH_HOME": "torch",
     "TRITON_CACHE_DIR": "triton",
 }
-"""Where libraries keep what they later import, unpickle or run: below the user's own cache folder."""
+"""Folders where libraries keep code that they later import, unpickle or run: below the user's own cache folder."""
 CONFINED: Final = "confined"
 """Below it the same folders, for children that are confined: they write there, and nobody else reads it."""
 NUMBA_LOCATORS: Final = "UserProvidedCacheLocator"
@@ -105,7 +105,7 @@ PREFIXES: Final = (
     *("ACCELERATE_", "FSDP_", "MEGATRON_LM_", "PARALLELISM_CONFIG_"),
     "PYTORCH_TUNABLEOP_",
 )
-"""How trainers are set up by their launchers, and kernels that are chosen by the time that they take."""
+"""Settings of trainers by their launchers, and of kernels that are chosen by measured time."""
 NAMES: Final = frozenset(
     {
         *("DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_DEFAULT_FPMATH_MODE"),

@@ -1,4 +1,4 @@
-"""What a run, the process that fetches and every other child keep of our rights."""
+"""The rights that a run, the fetching process and every other child keep."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "C
 INDEXES: Final = ("NETRC", "PIP_CONFIG_FILE", "UV_CONFIG_FILE")
 """Variables that name files of settings and keys."""
 FETCHING: Final = (".netrc", ".pip", ".config/pip", ".config/uv", ".cache/pip", ".cache/uv")
-"""Of the home folder: where indexes are, and what they ask for."""
+"""Files of the home folder that name indexes and hold their credentials."""
 
 
 def rights_of_a_run(
@@ -154,7 +154,7 @@ SETTINGS: Final = (
     *("/etc/nsswitch.conf", "/etc/os-release", "/etc/mime.types", "/etc/OpenCL", "/etc/vulkan"),
     *("/proc", "/sys"),
 )
-"""Of /etc what libraries read when they start, and no accounts."""
+"""Files of /etc that libraries read when they start; no accounts."""
 DEVICES: Final = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 SHARED_MEMORY: Final = "/dev/shm"
 """joblib and torch share arrays there."""
@@ -168,7 +168,7 @@ PER_CORE: Final = 64 << 20
 
 
 MEMORY: Final = (12, 16 * GIB)
-"""So many times what a child reads, and so much more, without files that it maps (RLIMIT_DATA)."""
+"""Factor on the bytes that a child reads, and the bytes added, without files that it maps (RLIMIT_DATA)."""
 FILE: Final = (12, 8 * GIB)
 """The same of the largest file that it may write (RLIMIT_FSIZE)."""
 

@@ -21,7 +21,7 @@ from engine.process.launcher import tell_when_gone
 
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 5.0
-"""For the others, once one has failed: those that wait for it would wait for ever."""
+"""Seconds for the other ranks once one has failed: they would wait for it for ever."""
 POLL_SECONDS = 0.05
 
 

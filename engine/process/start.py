@@ -48,15 +48,15 @@ def give_back() -> None:
 
 LAUNCHER: Final = Path(__file__).with_name("launcher.py")
 ROOT: Final = Path(__file__).resolve().parents[2]
-"""Where this package is imported from."""
+"""The folder from which this package is imported."""
 PIPE: Final = subprocess.PIPE
 STDOUT: Final = subprocess.STDOUT
 DEVNULL: Final = subprocess.DEVNULL
 OWN_COMMAND: Final = (sys.executable, "-P", "-m", "engine")
-"""What a job of a cluster runs as `recipe`."""
+"""The command that a job of a cluster runs as `recipe`."""
 ASK_SECONDS: Final = 60.0
 MOST_BYTES: Final = 1_000_000
-"""Of a short command's answer."""
+"""Bytes of a short command's output."""
 
 # A list of what is allowed: a list of what is forbidden would pass on every secret whose name nobody thought of.
 KEPT_VARIABLES: Final = frozenset(
@@ -98,11 +98,11 @@ Kind = Literal["module", "script", "program"]
 
 
 class Command(Value):
-    """What a child runs: a module or a script in this Python, or a program."""
+    """The program of a child: a module or a script in this Python, or an executable."""
 
     kind: Kind
     name: str
-    """Of the module, or the absolute path of the file."""
+    """Name of the module, or the absolute path of the file."""
     arguments: tuple[str, ...] = ()
 
     def __call__(self, *arguments: str) -> Command:

@@ -58,7 +58,7 @@ class PublishedFile(Value):
 
     name: str
     path: Path
-    """Where it stands here."""
+    """The file's path on this machine."""
     bytes: int
     sha256: str
 
@@ -70,7 +70,7 @@ class PublishedFile(Value):
 SUFFIX: Final = ".cdx.json"
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 NAMESPACE: Final = uuid.UUID("7a2f9c52-3f0e-5d0c-9f55-0c5c7f2a4b11")
-"""Of serial numbers; drawn once."""
+"""Namespace of serial numbers; drawn once."""
 
 
 def bill_of(
@@ -152,7 +152,7 @@ def _software(report: Report) -> Iterator[dict[str, Any]]:
 
 
 RELATION: Final = {"gguf": "quantized", "merged": "finetune", "adapter": "adapter"}
-"""How the hub calls what became of the base model."""
+"""The hub's names for what was made of the base model."""
 LIBRARY: Final = {"gguf": "gguf", "merged": "transformers", "adapter": "peft"}
 
 

@@ -1,4 +1,4 @@
-"""What is published: files of the model in the forms asked for, the card, the evidence, and the sums of all of them."""
+"""The published files: the model in the requested forms, the card, the evidence, and the checksums of all."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ Note = Callable[[str], None]
 
 
 class Published(Value):
-    """What stands in a place after its files were read back and had the digests that were sent."""
+    """A published place, after its files were read back and had the digests that were sent."""
 
     place: str
-    """As people open it: a folder, an address, a name."""
+    """The place as people open it: a folder, an address, a name."""
     digest: str
-    """By which the place names this version: a commit, a manifest; empty where it has none."""
+    """Digest by which the place names this version: a commit, a manifest; empty where it has none."""
     read_back: int
     """Files, or parts of a file, that were read back and compared."""
     lines: tuple[str, ...] = ()
-    """What else a person should know, a line each."""
+    """Further information for a person, a line each."""
 
 
 class Destination(Protocol):
@@ -138,7 +138,7 @@ class Publication(Value):
 
 class PublishOptions(Value):
     forms: tuple[str, ...] = ()
-    """Of `FORMS`; empty for the GGUF file, or the merged model where the run made no such file."""
+    """Some of `FORMS`; empty for the GGUF file, or the merged model where the run made no such file."""
     key: Path | None = None
     """The private key that signs the bundle; None for the user's own."""
     makes_key: bool = True

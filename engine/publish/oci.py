@@ -32,9 +32,9 @@ PATH: Final = re.compile(
     r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
 )
 ABSENT: Final = re.compile("(?<!message )not found")
-"""In the last line of `oras` where nothing is there; some answers have `no recognizable error message`."""
+"""Pattern in the last line of `oras` where nothing is there; some answers have `no recognizable error message`."""
 SECONDS: Final = 6 * 3600.0
-"""For one call, which may send or fetch a whole model."""
+"""Seconds for one call, which may send or fetch a whole model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ KINDS: Final = {
         *(ENDING, ".sig", ".cdx.json"),
     ),
 }
-"""How the names of a layer's files end; of the others it is `WEIGHT_CONFIG`."""
+"""Kinds of layers by the end of a file's name; others are `WEIGHT_CONFIG`."""
 TAG: Final = re.compile(r"[A-Za-z0-9_][\w.-]{0,127}")
 
 
@@ -156,7 +156,7 @@ class Descriptor(Value):
     size: int
     content: bytes | None = None
     path: Path | None = None
-    """Of a file, where `content` is None."""
+    """The file, where `content` is None."""
     annotations: Mapping[str, str] | None = None
 
     @classmethod

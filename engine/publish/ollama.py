@@ -33,11 +33,11 @@ COMMAND: Final = "ollama"
 MODELFILE: Final = "Modelfile"
 NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)*(:[A-Za-z0-9][\w.-]*)?")
 ROWS: Final = 20
-"""Of the holdout that are asked."""
+"""Rows of the holdout that are evaluated."""
 LEAST: Final = 0.9
 """Share of them that has to be answered as `verify` saw: another build of llama.cpp decides near ties otherwise."""
 SECONDS: Final = 600.0
-"""For one call; the first one loads the model."""
+"""Seconds for one call; the first one loads the model."""
 SHOWN: Final = 3
 BLOB: Final = re.compile(r"^FROM .*sha256[-:]([0-9a-f]{64})\s*$", re.MULTILINE)
 

@@ -41,7 +41,7 @@ from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
 from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
 
 TARGETS = "targets"
-"""In the working directory of the process, which is the launch folder."""
+"""Folder in the working directory of the process, which is the launch folder."""
 
 
 class Recorder(BasePlugin):  # type: ignore[misc]  # axolotl is untyped here

@@ -15,7 +15,7 @@ from engine.store.store import out_of_room
 LAST_LINES = 8
 SHOWN_CHARACTERS = 1200
 ERROR_BYTES = 65_536
-"""Of the end of its error output, which its last lines are taken from."""
+"""Bytes of the end of its error output, whose last lines are shown."""
 
 
 def run_tool(

@@ -48,7 +48,7 @@ from engine.serving.openai import RefusedError
 from engine.values import Value
 
 HEAD_SECONDS: Final = 10.0
-"""For the head of a request, of a connection that has none before it too."""
+"""Seconds for the head of a request, also of a connection that has sent none before."""
 MOST: Final = 512
 """Connections at once, each with a head of 64 KiB and a body of 1 MiB at most; files that a process opens are 1,024."""
 
@@ -98,12 +98,12 @@ SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Limits(Value):
-    """What one request may be, and how long it may take."""
+    """Limits on the size of a request and its time."""
 
     body_bytes: int = 1 << 20
     texts: int = 256
     characters: int = 32_768
-    """Of a text."""
+    """Characters of a text."""
     seconds: float = 30.0
 
 
@@ -116,7 +116,7 @@ class JSONResponse(RawJSONResponse):
 
 
 class _Metrics:
-    """What Prometheus collects."""
+    """Metrics that Prometheus collects."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -143,9 +143,9 @@ class Service:
     limits: Limits = field(default_factory=Limits)
     abstain_below: float | None = None
     key: str = ""
-    """What a request has to bring as its bearer token; empty for nothing."""
+    """The bearer token that a request needs; empty for none."""
     hosts: tuple[str, ...] = LOCAL
-    """What a request may call the server: a page in a browser could otherwise reach it by a name of its own."""
+    """Host names that a request may use: a page in a browser could otherwise reach the server by a name of its own."""
     since: int = field(default_factory=lambda: int(time.time()))
     _metrics: _Metrics = field(default_factory=_Metrics)
 

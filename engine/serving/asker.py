@@ -32,17 +32,17 @@ BATCH: Final = 64
 
 
 class OverloadedError(Exception):
-    """So many questions wait already that no further one is taken."""
+    """The queue of questions is full."""
 
 
 class ModelReply(Value):
-    """What the model answered, and what it read."""
+    """The model's answer, and its numbers of tokens."""
 
     answer: Answer
     text: str
     prompt_tokens: int
     answer_tokens: int
-    """Of `text`, without what ends the turn."""
+    """Tokens of `text`, without the end of the turn."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ answer is the most probable one."""
 
 
 type Tokens = tuple[int, int]
-"""Of the question as the model reads it, and of the answer."""
+"""Tokens of the prompt as the model reads it, and of the answer."""
 
 
 class RefusedError(ValueError):

@@ -1,4 +1,4 @@
-"""Where bytes come from: local files, packages of the Python index, the hub."""
+"""Sources of bytes: local files, packages of the Python index, the hub."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

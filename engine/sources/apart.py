@@ -32,16 +32,16 @@ NAMES: Final = frozenset(
     {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "NETRC", "CURL_CA_BUNDLE"}
     | {"REQUESTS_CA_BUNDLE", "TRANSFORMERS_OFFLINE"}
 )
-"""Of the user's environment, in capitals: what says how the hub and the index are reached, their keys among it."""
+"""Variables of the user's environment, in capitals, that name the hub and the index and hold their keys."""
 WISHES: Final = ("HF_DATASETS_OFFLINE", "HF_HOME", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 """Set for other children; here the user's own word counts."""
 HUB_KEYS: Final = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 LAST_BYTES: Final = 2000
-"""Of what it wrote to its log, shown where it ended."""
+"""Bytes of the end of its log, shown where it failed."""
 
 
 class Named(Value):
-    """What a recipe and a command line name that is not on this machine; nothing else is fetched or asked."""
+    """Names in a recipe and a command line that are not on this machine; nothing else is fetched."""
 
     hubs: tuple[str, ...] = ()
     """Repositories."""

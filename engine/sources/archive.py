@@ -39,7 +39,7 @@ MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 CHUNK = 1 << 20
 DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile)
-"""What decompressors raise on damaged or truncated input, OSError without errno apart."""
+"""Errors that decompressors raise on damaged or truncated input, besides OSError without errno."""
 
 
 class StreamLimits(Value):
@@ -129,9 +129,9 @@ LIMITS = StreamLimits()
 BLOCK = tarfile.BLOCKSIZE
 COMPRESSED = frozenset({"gzip", "bzip2", "xz", "zstd"})
 PLAIN_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*){0,2}", re.ASCII)
-"""Of a file in a folder that is unpacked: three short steps that mean the same on every system."""
+"""Name of a file in a folder that is unpacked: at most three steps that mean the same on every system."""
 MOST_FILES = 200
-"""Of such a folder."""
+"""Files of such a folder."""
 MOST_HEADER = 1 << 20
 """Bytes of a tar header beside the first: a long name, or the settings of PAX, which are read whole."""
 # numbers of a header can be none, and one member can have a thousand headers
@@ -142,7 +142,7 @@ _MORE_HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, b"x", b"g",
 
 
 class BoundedHeader(tarfile.TarInfo):
-    """Of a member of a tar: refused where it is large, or where what it describes is mostly holes."""
+    """Header of a member of a tar: refused where it is large, or where most of the member is holes."""
 
     # where the library turns to what stands behind a header's block; it has no public place for that
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:

@@ -1,4 +1,4 @@
-"""What is fetched of the hub: one file or the rows of a split of a data set, and the files of a model."""
+"""Downloads from the hub: one file or the rows of a split of a data set, and the files of a model."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,7 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "TRANSFORMERS_VERBOSITY": "error",
 }
-"""What libraries read when they are imported; a value that the user has set stays."""
+"""Variables that libraries read when they are imported; a value that the user has set stays."""
 HUB_CACHES = frozenset(
     {
         *("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_ASSETS_CACHE", "HF_XET_CACHE"),

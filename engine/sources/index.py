@@ -58,7 +58,7 @@ class IndexSettings(Value):
 
 class Archive(Value):
     name: str
-    """Of the file: `toy-1.0-py3-none-any.whl`."""
+    """The file's name: `toy-1.0-py3-none-any.whl`."""
     sha256: str
     newest: str
     """The newest version of the package that is neither yanked nor a pre-release."""

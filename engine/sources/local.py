@@ -66,7 +66,7 @@ def _stamp(path: Path) -> list[str | int]:
 
 
 MOST_ENTRIES: Final = 100_000
-"""Of a folder that is hashed: `/` is none."""
+"""Entries of a folder that is hashed: `/` exceeds it."""
 
 
 def check_path(ref: PathRef) -> Path:

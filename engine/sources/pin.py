@@ -24,9 +24,9 @@ from engine.values import Value, replace
 
 class Pin(Value):
     path: KeyPath
-    """Of the pin: `base_model.revision`."""
+    """Key of the pin: `base_model.revision`."""
     of: str
-    """What is pinned, as the recipe writes it."""
+    """The pinned reference, as the recipe writes it."""
     old: str
     """Empty where there was none."""
     new: str
@@ -41,13 +41,13 @@ class Pin(Value):
 
 class Pinned(Value):
     text: str
-    """With the pins; nothing is written yet."""
+    """The recipe with the pins; nothing is written yet."""
     pins: tuple[Pin, ...]
-    """Those that change."""
+    """The pins that change."""
     kept: int
     """References that are pinned already, and stay so."""
     notes: tuple[str, ...] = ()
-    """What cannot be pinned, and why."""
+    """References that cannot be pinned, and why."""
     problems: tuple[Problem, ...] = ()
     """Why something could not be found; then nothing is to be written."""
 

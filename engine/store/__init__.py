@@ -1,4 +1,4 @@
-"""Where results live: content-addressed artifacts, written aside and renamed, complete when they are there."""
+"""The place of results: content-addressed artifacts, written aside and renamed, complete where they exist."""
 
 from engine.files.digests import sha256_of
 from engine.store.manifest import Artifact, DamagedError, FileEntry, Stored

@@ -35,7 +35,7 @@ class Artifact(Value):
     """The folder that holds `files`."""
     files: tuple[FileEntry, ...]
     payload: Mapping[str, Any]
-    """What the key is the hash of."""
+    """The values that the key is the hash of."""
     created: str
     """ISO 8601, UTC."""
     seconds: float

@@ -19,13 +19,13 @@ from engine.values import Value
 
 RECORD = "run.json"
 UNFINISHED: Final = ".unfinished"
-"""In the folder of a run that has not been recorded yet; held by the process that writes it (`engine.files.leases`)."""
+"""A file in the folder of an unrecorded run, held by the process that writes it (`engine.files.leases`)."""
 SCHEMA = "run.v1"
 KIND: Final = "run"
 
 
 STAMP: Final = "%Y-%m-%d-%H%M%S"
-"""Of a run folder's name: when the run ended, UTC."""
+"""Start of a run folder's name: when the run ended, UTC."""
 LENGTH: Final = 17
 BUNDLED_LOCK = "recipe.lock.json"
 """The lock as it stood when an accepted run ended, in its folder."""
@@ -46,7 +46,7 @@ SHARED_KEY: Final = (
 class AcceptedRun(Value):
     folder: Path
     keys: Mapping[str, str]
-    """Of the artifacts of its stages, by stage."""
+    """Keys of the artifacts, by stage."""
     started: str
     """ISO 8601, UTC."""
 

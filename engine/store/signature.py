@@ -72,7 +72,7 @@ def _plain(value: Any) -> Any:
 
 NAME: Final = "store.key"
 FIELD: Final = "signed"
-"""Of a record: `by` names the key, `hmac` is over all other fields."""
+"""Field of a record: `by` names the key, `hmac` is over all other fields."""
 SHORTEST: Final = 32
 LONGEST: Final = 4096
 

@@ -45,12 +45,12 @@ SCRATCH: Final = "scratch"
 GONE: Final = ".gone"
 """Ending of the name of work in progress that is being deleted."""
 MARK: Final = ".begun.json"
-"""In a folder of work in progress: the signature of the user who began it."""
+"""A file in a folder of work in progress: the signature of the user who began it."""
 
 LITTLE: Final = 1 << 16
 """Bytes. With less than this free, the disk is why: PyTorch does not say so when a write fails."""
 FULL_DISK: Final = ("no space left on device", "disk quota exceeded", "(os error 28)")
-"""What libraries and tools write where the disk is full."""
+"""Messages of libraries and tools where the disk is full."""
 
 README: Final = Path(__file__).with_name("README.txt")
 
@@ -110,7 +110,7 @@ class Store:
         return found.artifact if found.stored is Stored.WHOLE else None
 
     def whole(self, key: str) -> Artifact | None:
-        """As `get`, with every byte read: once, until something changes the file."""
+        """Like `get`, but reads every byte: once, until something changes the file."""
         artifact = self.get(key)
         if artifact is None:
             return None
@@ -181,7 +181,7 @@ class Store:
                 raise DamagedError(artifact, f"`{entry.name}` does not have its digest")
 
     def shared_looks(self, digest: str, decisions: Sequence[Mapping[str, Any]] = ()) -> int:
-        """How often a holdout has decided on machines that share results, with these decisions; 0 where none do."""
+        """How often a holdout has decided on machines that share results, with these decisions; 0 without any."""
         del digest, decisions
         return 0
 

@@ -46,7 +46,7 @@ def send(urls: Sequence[str], title: str, text: str) -> list[int]:
 
 POLL_SECONDS: Final = 0.2
 GRACE_SECONDS: Final = 60.0
-"""After the run's end, for what has not been sent yet."""
+"""Seconds after the run's end for events that have not been sent yet."""
 NOT_SENT: Final = 3
 """The exit code where an address refused, or a client did not end in time."""
 

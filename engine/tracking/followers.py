@@ -36,12 +36,12 @@ MOST_LETTERS: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follower:
-    """What is to follow a run; `kind` is one of `NAMES`, or `notify`."""
+    """A follower of a run; `kind` is one of `NAMES`, or `notify`."""
 
     kind: str
     url: str = ""
     folder: str = ""
-    """As the user named it; empty for the one in the store."""
+    """The folder as the user named it; empty for the one in the store."""
     variables: dict[str, str] = field(default_factory=dict, repr=False)
     urls: tuple[str, ...] = field(default=(), repr=False)
 
@@ -180,7 +180,7 @@ def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
 
 @contextlib.contextmanager
 def _log(one: Follower, events: Path, root: Path) -> Iterator[Any]:
-    """What a client prints goes to a log; of messages nothing is kept, since an address may be in it."""
+    """The log for a client's output; its messages are dropped, since they may hold an address."""
     if one.kind == "notify":
         yield start.DEVNULL
         return

@@ -14,7 +14,7 @@ from engine.values import Value, field, shortest
 
 SHOWN = {"loss": "loss", "eval_loss": "validation_loss"}
 MOST_LETTERS: Final = 500
-"""Of a value that MLflow keeps as a parameter."""
+"""Characters of a value that MLflow keeps as a parameter."""
 MOST_OF_A_NAME: Final = 250
 """Letters that MLflow takes of one."""
 DEPTH: Final = 2
@@ -28,7 +28,7 @@ class EventFacts(Value):
     numbers: Mapping[str, float] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     step: int | None = None
-    """Of training; None for what holds of the whole run."""
+    """Step of training; None for facts of the whole run."""
 
 
 def facts_of(event: Mapping[str, Any]) -> EventFacts:
@@ -217,7 +217,7 @@ def wandb_run(folder: Path, url: str, settings: Settings) -> HistoryRun:
 
 
 class TrackerKind(Value):
-    """What is known of a tracker before its package, of the same name, is imported."""
+    """Facts on a tracker that are known before its package, of the same name, is imported."""
 
     opened: Callable[[Path, str, Settings], Tracker]
     """Begins a run in a folder, or on the server of a URL."""

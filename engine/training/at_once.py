@@ -45,7 +45,7 @@ GRACE: Final = 30.0
 
 class VariantJob[T](Value):
     name: str
-    """What progress calls it: `seed 7`."""
+    """Its name in progress messages: `seed 7`."""
     call: Callable[[StageContext], T]
     """A function of a module with its first arguments bound, all of which can be pickled."""
 
@@ -94,7 +94,7 @@ class _Worker:
     child: Child
     name: str
     shown: str = "starts"
-    """How far the job is; empty once it is done."""
+    """Progress of the job; empty once it is done."""
 
     def take(self, event: Mapping[str, Any], progress: Progress) -> None:
         if "update" in event:

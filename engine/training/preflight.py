@@ -1,4 +1,4 @@
-"""What is refused before anything is spent on a base model: damage, and what the method or the export cannot take."""
+"""Refusals before anything is spent on a base model: damage, and models that method or export cannot take."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial

@@ -90,7 +90,7 @@ MOST: Final = 32
 PART: Final = 32
 """Rows of one product: a killed run asks so many again, at most."""
 STAGE: Final = "soft_targets"
-"""Whose artifact holds the targets of all rows."""
+"""The stage whose artifact holds the targets of all rows."""
 
 Row = Mapping[str, list[int]]
 """`input_ids` and `labels`, as they are trained."""
@@ -102,7 +102,7 @@ class TeacherForTargets:
     load: Callable[[], LoadedModel]
     """Called when the first row is asked."""
     identity: Mapping[str, Any]
-    """Of the model, as it stands in keys."""
+    """Identity of the model, as it is in keys."""
     vocabulary: int
     """Tokens of the student's tokenizer: no other can be a target."""
     asked: int = 0

@@ -31,7 +31,7 @@ MODEL = "model"
 CHECKPOINTS = "checkpoints"
 SUMMARY = "training.json"
 USAGE = "usage.json"
-"""What the training took, by what it was spent on (`engine.backends.usage`)."""
+"""Time and memory of the training by part (`engine.backends.usage`)."""
 KEPT_ROWS = "kept_rows.json"
 """Nats and learned tokens of some rows, as the trainer's own model had them at its end (`refuse_another_model`)."""
 APART: Mapping[str, float] = {"fp32": 0.005, "bf16": 0.1, "fp16": 0.05}
@@ -44,7 +44,7 @@ LOG = "train.log"
 UNORDERED = ("target_modules", "exclude_modules", "modules_to_save", "target_parameters")
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 BASE_FILES = ("*.json", "*.jinja", "*.txt", "tokenizer.model")
-"""Of the base model, kept beside fully trained weights: its config, tokenizer and chat template, untouched."""
+"""Files of the base model that are kept, unchanged, beside fully trained weights: config, tokenizer, template."""
 PRODUCTS = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 """The dtype of a matrix product in each precision, as torch names it."""
 

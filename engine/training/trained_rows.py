@@ -1,4 +1,4 @@
-"""How many rows are trained, by what is known of them before a run: as written, drawn, or counted by the tokenizer."""
+"""The number of rows that are trained, known before a run: as written, drawn, or counted by the tokenizer."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -78,7 +78,7 @@ class TrainedRows(Value):
     estimated: bool = False
     """Not counted, but about as many as will be trained, by a sample of the rows."""
     changes: str = ""
-    """What a run will still do to their number; empty for nothing."""
+    """Changes of the number that the run will still make; empty without any."""
     is_unweighted: bool = False
     """Sources have weights, which are in no number before the data stage has run."""
     left_out: int = 0
@@ -187,7 +187,7 @@ def _is_weighted(recipe: Recipe) -> bool:
 
 
 def rows_note(recipe: Recipe, rows: TrainedRows) -> str:
-    """How many rows are trained, where these are not simply those of the split; empty where they are."""
+    """The number of trained rows, where these are not simply those of the split; otherwise empty."""
     has_turns, own = recipe.task.spec.has_turns, rows.train - rows.replayed
     given, most = f"{rows.given} training rows", recipe.method.max_length
     made = f"{'packed' if recipe.method.packing else 'cut'} from {rows.given} documents"

@@ -37,12 +37,12 @@ from engine.values import Value, field, replace, to_json
 
 WEIGHTS = "swept"
 RESULT = "result"
-"""In the folder of a training, what becomes its artifact."""
+"""Subfolder of a training that becomes its artifact."""
 
 
 class TrainingVariant(Value):
     context: StageContext
-    """Of the stage, with the recipe and the progress of this training."""
+    """Context of the stage, with the recipe and the progress of this training."""
     base: Path
     rendered: Artifact
     config: str
@@ -175,7 +175,7 @@ def is_trained(scratch: Path) -> bool:
 
 
 FAILED: Final = "failed.json"
-"""In the product of a trial without a model: why."""
+"""A file in the product of a trial without a model: the reason."""
 WAYS: Final = {
     "chosen": (predict.FILE, predict.judged),
     "free": ("predictions.free.jsonl", predict.free),
@@ -189,14 +189,14 @@ class Part(Value):
 
 class Trial(Value):
     name: str
-    """What progress calls it: `seed 8`, `fold 2 of 5`."""
+    """Its name in progress messages: `seed 8`, `fold 2 of 5`."""
     product: str
     recipe: Recipe
     learned: Sequence[Example]
     """Training rows, whose answers say how long an answer may be."""
     rows: Sequence[Example]
     key: Mapping[str, Any]
-    """What the answers depend on besides training and questions, as JSON data."""
+    """Dependencies of the answers besides training and questions, as JSON data."""
     part: Part | None = None
     """The rows that are trained on; None for those of the context."""
     ways: tuple[str, ...] = ("chosen",)
@@ -228,7 +228,7 @@ class TrialResult(Value):
     trained_on: int
     """Training rows that were not left out for their length."""
     answers: Mapping[str, Sequence[Prediction]] = field(default_factory=dict)
-    """By way of decoding; empty for one that failed."""
+    """By kind of decoding; empty for a trial that failed."""
     failed: str = ""
 
 

@@ -1,1 +1,1 @@
-"""What a recipe may reach beyond its project: where the project ends, and what its user has allowed."""
+"""The reach of a recipe beyond its project: where the project ends, and what its user has allowed."""

@@ -1,4 +1,4 @@
-"""What of the things that one recipe names is outside its project, and what of that its user has allowed."""
+"""References of a recipe outside its project, and which of them its user has allowed."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -14,7 +14,7 @@ from engine.trust.project import Project, lies_below, project_of, real_place
 from engine.values import replace
 
 MOST_ENTRIES: Final = 20_000
-"""Of a folder that is looked through for links; a model has some dozens."""
+"""Entries of a folder that is searched for links; a model has some dozens."""
 _FEW: Final = 3
 """Files of one folder that links lead to; of more, the folder stands for them."""
 
@@ -27,7 +27,7 @@ class AccessCheck:
 
     recipe: Path
     given: Allowed = NOTHING
-    """What was allowed for this call; what the user keeps is added when something is outside."""
+    """Permissions of this call; those that the user keeps are added when something is outside."""
     _known: dict[Path, tuple[Path, ...]] = field(default_factory=dict, repr=False)
 
     @cached_property

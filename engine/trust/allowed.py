@@ -139,7 +139,7 @@ SETTINGS: Final = "settings.yaml"
 
 class Allowed(Value):
     everything: bool = False
-    """For a recipe that the user is writing, and to see what there is to be trusted."""
+    """Set for a recipe that the user is writing, and to list what can be trusted."""
     read: tuple[Path, ...] = ()
     """Real files, and folders with what is below them."""
     hosts: frozenset[str] = frozenset()

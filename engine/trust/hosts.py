@@ -102,7 +102,7 @@ _MOST_LETTERS: Final = 253
 _METADATA: Final = frozenset(
     {"169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"}
 )
-"""Where clouds tell a machine its credentials."""
+"""Addresses at which clouds give a machine its credentials."""
 _NAT64: Final = 0x0064_FF9B << 64
 """The first 96 bits of 64:ff9b::/96, shifted down by 32."""
 
@@ -134,13 +134,13 @@ class Address(Value):
 
     @property
     def name(self) -> str:
-        """What people call it: the host, and the port unless it is https at its own."""
+        """The name that people use: the host, and the port unless it is the usual one of https."""
         is_usual = self.scheme == "https" and self.port == _PORTS[self.scheme]
         return self.bare if is_usual else f"{self.bare}:{self.port}"
 
     @property
     def encrypted(self) -> str:
-        """What to write to reach it by https: at the port that is stated, unless it is the one of http."""
+        """The https address: with the stated port, unless that is the one of http."""
         is_usual = self.port in (_PORTS[self.scheme], _PORTS["https"])
         return f"https://{self.bare}" if is_usual else f"https://{self.bare}:{self.port}"
 

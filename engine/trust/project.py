@@ -1,4 +1,4 @@
-"""Where a recipe's project is: the git repository that it is in, else its own folder."""
+"""The project of a recipe: the git repository that it is in, else its own folder."""
 
 import os
 import stat

@@ -18,7 +18,7 @@ _DUMMIES: Final = frozenset(
         *("token", "key", "ollama", "vllm"),
     }
 )
-"""What people write where a server wants some key: words, that may well be answers."""
+"""Placeholders that people write where a server wants some key: words that may well be answers."""
 _NAMES: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
 
 _kept: set[str] = set()

@@ -1,1 +1,1 @@
-"""What answers the holdout without the recipe's training; used by the stage `baseline`."""
+"""Models that answer the holdout without the recipe's training; used by the stage `baseline`."""

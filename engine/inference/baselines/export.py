@@ -42,7 +42,7 @@ class ExportInputs(Value):
     fold: Fold
     seed: int
     facts: Mapping[str, Any]
-    """What its run has chosen: `variant` and `c` of a linear model over an encoder."""
+    """Choices of its run: `variant` and `c` of a linear model over an encoder."""
     encoder: Encoder | None
     """None for the SVM."""
 

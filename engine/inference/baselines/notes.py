@@ -1,4 +1,4 @@
-"""How each baseline came to its answers, in one line for the report."""
+"""One line for the report on how each baseline came to its answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -16,7 +16,7 @@ PREFERS: Final[Mapping[str, str]] = {
 }
 SHOWN = 60
 MOST_SPLIT = 1 / 3
-"""Of the words of English texts; measured: 2 to 11 % (4 sets), Nigerian Pidgin 17 %, Indonesian tweets 82 %."""
+"""Share of the words of English texts; measured: 2 to 11 % (4 sets), Nigerian Pidgin 17 %, Indonesian tweets 82 %."""
 ALWAYS_ALIKE = {
     "byte_frequencies": "each byte by itself, as often as it is in the train rows",
     "compressor": "xz that has read the train rows, and each holdout row before the next",

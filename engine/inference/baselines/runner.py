@@ -117,7 +117,7 @@ class Asker:
     models: Models
     path: str = "baselines"
     draws: SeededDraws | None = None
-    """How a server draws answers; None for the most probable ones."""
+    """Sampling settings of a server; None for the most probable answers."""
     _absent: dict[Reference, str] = field(default_factory=dict)
     """Why each optional encoder that was looked for cannot be had: without a network, a look takes up to a minute."""
 

@@ -64,7 +64,7 @@ class BaselinePredictions(Value):
 MOST_SHOTS = 16
 SHOTS_PER_LABEL = 2
 SHOTS = 4
-"""Where there are no labels to choose by, and of nearest examples."""
+"""Examples where no labels guide the choice, and of nearest examples."""
 REVISION = 2
 SHOT_CHARACTERS = 400
 """Shots are drawn from training texts up to this length, where there are any."""

@@ -33,7 +33,7 @@ BATCH = 16
 EPOCHS, FEWEST_EPOCHS = 10, 2
 MOST_STEPS = 4000
 RATE, HEAD_RATE = 5e-5, 1e-3
-"""Of the encoder, and of the new head, which starts from nothing."""
+"""Learning rates of the encoder, and of the new head, which is untrained at the start."""
 WARMUP = 0.1
 DECAY = 0.01
 DROPOUT = 0.1
@@ -182,7 +182,7 @@ class LabelledTexts(Value):
     texts: Sequence[str]
     vectors: np.ndarray
     labels: np.ndarray
-    """Of one dimension: a label each. Of two: 1 where the row has the column's label."""
+    """With one dimension: a label each. With two: 1 where the row has the column's label."""
 
     def part(self, places: np.ndarray) -> LabelledTexts:
         chosen = [self.texts[place] for place in places]

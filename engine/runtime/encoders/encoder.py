@@ -45,14 +45,14 @@ PARTS = frozenset({"Transformer", "Pooling", "Normalize"})
 
 
 class EncoderSettings(Value):
-    """How a vector is made of a text."""
+    """Settings by which an encoder turns a text into a vector."""
 
     pooling: str = "mean"
-    """Of the tokens' vectors: `mean`, `cls`, `max` or `lasttoken`."""
+    """Pooling of the tokens' vectors: `mean`, `cls`, `max` or `lasttoken`."""
     prompt: str = ""
     pools_prompt: bool = True
     most_tokens: int | None = None
-    """Of a text; what is longer is cut. None where nothing limits it."""
+    """Tokens of a text; a longer one is cut. None without a limit."""
     lower: bool = False
 
 
@@ -123,7 +123,7 @@ class Encoder(TextEncoder):
     settings: EncoderSettings
     bytes: int
     precision: str
-    """In which a copy is tuned: with `bf16` products are, weights stay in 32 bits."""
+    """Precision in which a copy is tuned: `bf16` applies to products, weights stay in 32 bits."""
     _known: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 16384}
-"""In one forward pass, unless the rows in flight have more."""
+"""Tokens of one forward pass, unless the rows in flight have more."""
 ROWS = {"cpu": 64, "mps": 64, "cuda": 512}
 STORE_BYTES = {"cpu": 192 << 20, "mps": 1 << 30, "cuda": 8 << 30}
 """Keys and values of the rows in flight, unless one row has more."""
@@ -85,7 +85,7 @@ class _InFlight:
     member: int
     waiting: list[int]
     slots: list[int] = field(default_factory=list)
-    """Where the keys and values of those that were fed stand, the shared start not counted."""
+    """Slots of the keys and values of tokens already fed, without the shared prefix."""
 
 
 class _Packed:

@@ -66,7 +66,7 @@ class Grammar:
 
     @property
     def words(self) -> int:
-        """How many 32-bit numbers a mask has."""
+        """Number of 32-bit words of a mask."""
         size: int = self.vocabulary.vocab_size
         return (size + WORD - 1) // WORD
 

@@ -21,17 +21,17 @@ TAIL = 8
 
 
 class GeneratedText(Value):
-    """What a model generated for one prompt."""
+    """The text that a model generated for one prompt."""
 
     text: str
     probability: float
-    """Of the text and its ending: by each token's share among those that might have come."""
+    """Probability of the text and its ending: by each token's share among the allowed ones."""
     finished: bool
     """It ended its turn by itself, and was not cut off."""
 
 
 class AnswerTokens(Value):
-    """How the tokens of one model's answers are read."""
+    """The meaning of the tokens of a model's answers."""
 
     terminator: str
     tail: int

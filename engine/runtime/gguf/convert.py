@@ -36,7 +36,7 @@ NAMED = 0.5
 
 
 class GgufTools(Value):
-    """How llama.cpp's converter and quantizer are called."""
+    """Commands of llama.cpp's converter and quantizer."""
 
     convert: Command
     quantize: Command
@@ -44,7 +44,7 @@ class GgufTools(Value):
 
 
 class GgufFacts(Value):
-    """What stands in a GGUF file."""
+    """Facts read from a GGUF file."""
 
     bits_per_weight: float
     tensors: int

@@ -23,7 +23,7 @@ REVISION: Final = 3
 ARCHITECTURES: Final = frozenset(
     {"llama", "qwen2", "qwen3", "gemma", "gemma2", "olmo2", "starcoder2", "granite", "smollm3"}
 )
-"""Whose numbers the converter writes as config.json has them."""
+"""Architectures whose numbers the converter writes as config.json has them."""
 NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "context_length": ("max_position_embeddings",),
     "embedding_length": ("hidden_size",),
@@ -35,16 +35,16 @@ NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "attention.layer_norm_epsilon": ("norm_epsilon",),
     "rope.freq_base": ("rope_theta",),
 }
-"""Behind the name of the architecture, and what config.json calls them."""
+"""Keys after the name of the architecture, and their names in config.json."""
 ROUNDED: Final = 1e-5
-"""By which a number may differ that was written in 32 bits, as a share."""
+"""Relative tolerance of a number that was written in 32 bits."""
 TOKENS: Final = ("bos_token_id", "eos_token_id")
 ENDING: Final = ("eot_token_id", "eom_token_id")
 """Tokens at which programs end an answer, too."""
 ADDS_ONE: Final = frozenset({"gemma", "gemma2"})
-"""Whose norms the converter writes with 1 added."""
+"""Architectures whose norms the converter writes with 1 added."""
 NORM, SUM = 5e-4, 4e-3
-"""By which length and sum of a tensor may differ in 16 bits, as shares of its length."""
+"""Tolerances of a tensor's length and sum in 16 bits, as shares of its length."""
 ROWS: Final = 1024
 MARKS: Final = frozenset({TokenType.CONTROL, TokenType.USER_DEFINED, TokenType.UNKNOWN})
 

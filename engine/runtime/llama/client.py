@@ -43,13 +43,13 @@ TOOL_TEMPLATE = f"{TEMPLATE}.tool_use"
 
 
 class FileTokenizer(Value):
-    """What a chat needs of a tokenizer, from a file: the template and two special tokens."""
+    """The parts of a tokenizer that a chat needs, from a file: the template and two special tokens."""
 
     chat_template: str
     bos_token: str
     eos_token: str
     tool_template: str = ""
-    """What is used instead where tools are offered; empty for the same."""
+    """The template used where tools are offered; empty for the same."""
 
     def apply_chat_template(
         self,
@@ -109,11 +109,11 @@ class Request(Value):
     within_window: bool = False
     """Prompts of more tokens than the model reads are not answered: the lists of answers have none of them."""
     answers: Sequence[str] = ()
-    """With the text that ends the turn; each prompt gets the most probable one."""
+    """Answers with the text that ends the turn; each prompt gets the most probable one."""
     distribution: bool = False
     """The share of every answer too, not of the best alone."""
     grammar: str = ""
-    """Of answers that are constrained by it (`engine.recipe.answer_grammar`); empty for none."""
+    """Grammar that constrains the answers (`engine.recipe.answer_grammar`); empty for none."""
     grammar_tokens: int = 0
     max_new_tokens: int = 0
     terminator: str = ""
@@ -157,7 +157,7 @@ class GgufAnswers(Value):
     constrained: list[GeneratedText] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     ended: list[bool] = field(default_factory=list)
-    """Of each free text, that it was not cut off; of each likelihood, that the answer would end there."""
+    """Whether each free text was not cut off; of each likelihood, whether the answer would end there."""
     likelihoods: list[float] = field(default_factory=list)
     token_ids: list[list[int]]
     read: list[list[int]]
@@ -275,7 +275,7 @@ class Answer(Value):
 
     @property
     def stated(self) -> str | None:
-        """What counts: the answer held to the task's form, the text of kinds that have none; None for none."""
+        """The counted answer: in the task's form, or the text of kinds that have none; None for none."""
         if self.too_long is not None:
             return None
         return self.label if KINDS[self.kind].is_constrained else self.text

@@ -27,7 +27,7 @@ LANES = 240
 TOKENS = 512
 CELLS = 8192
 PARTS = 2
-"""Of the rows, which are asked beside each other."""
+"""Parts of the rows, which are evaluated in parallel."""
 START = -1
 """The node at the end of a row."""
 
@@ -36,7 +36,7 @@ class FeedRequest(Value):
     """Tokens to feed, and where logits are wanted."""
 
     node: int
-    """What stands at their end gets this name; names are the job's own."""
+    """Name of the place at their end; names are the job's own."""
     behind: int
     """The node they stand behind: `START` for the end of the row."""
     tokens: Sequence[int]
@@ -47,7 +47,7 @@ class FeedRequest(Value):
 
 
 class Job(Protocol):
-    """What is to be found out behind one row."""
+    """A job behind one row."""
 
     cells: int
 

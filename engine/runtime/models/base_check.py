@@ -63,7 +63,7 @@ WORDS: Final = 0.005
 """Share of ordinary tokens whose rows are zeros from which an embedding is damaged."""
 SHOWN: Final = 3
 BUILD_SECONDS: Final = 20.0
-"""Of processor time to build a model without its weights; a model of 100 layers takes a tenth of a second."""
+"""Processor seconds to build a model without its weights; a model of 100 layers takes a tenth of a second."""
 BUILD_MEMORY: Final = 2 << 30
 """Bytes to do so, beyond what the process holds and the files of the weights."""
 LAYER: Final = re.compile(r"\.\d+\.")

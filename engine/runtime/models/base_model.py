@@ -119,16 +119,16 @@ def _edit(path: Path, changes: Mapping[str, Any]) -> None:
 FILES = (
     "*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "tokenizer.model", "*.txt",
 )  # fmt: skip
-"""What is fetched of a hub model: no pickles, no code."""
+"""Files fetched of a hub model: no pickles, no code."""
 DIGIT_SPLITTERS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone")
 """llama.cpp's pre-tokenizers that cut at every digit, then split as GPT-2 does (`src/llama-vocab.cpp`)."""
 TOKENIZER_FILES = tuple(name for name in FILES if "safetensors" not in name)
 MOST_GROWTH = 32
 """Times a GGUF file that its weights take while they are read: 2 bits become 32, beside a copy of 16."""
 LOAD_BYTES, THREAD_BYTES = 2 << 30, 64 << 20
-"""What reading takes besides, and what the C library reserves for each thread."""
+"""Further bytes that reading takes, and bytes that the C library reserves for each thread."""
 LEAST_ENTRY_BYTES = 12
-"""Of a GGUF header: a setting or a tensor has a name's length and a type at least."""
+"""Bytes of an entry of a GGUF header: a setting or a tensor has a name's length and a type at least."""
 GGUF_HINT = "transformers reads GGUF of Llama, Mistral, Qwen2, Gemma and some more"
 FOLDER = "model"
 REVISION = 2

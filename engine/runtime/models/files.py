@@ -195,7 +195,7 @@ CLASS_KEYS: Final = frozenset(
 )
 FILE_KEYS: Final = ("_file", "_files")
 NAME: Final = re.compile(r"[A-Za-z0-9_-]+(\.[0-9][A-Za-z0-9_-]*)*")
-"""Of a class or an architecture (`gpt-neox`, `qwen2.5`): no module, no repository."""
+"""Name of a class or an architecture (`gpt-neox`, `qwen2.5`): no module, no repository."""
 ADAPTER: Final = "adapter_config.json"
 MOST_FILES: Final = 10_000
 LARGEST: Final = (
@@ -206,9 +206,9 @@ LARGEST: Final = (
 )
 """The largest number of a configuration, by how its key ends."""
 MOST_TOKENS: Final = 1 << 23
-"""Of a vocabulary; the largest have some hundred thousand."""
+"""Tokens of a vocabulary; the largest have some hundred thousand."""
 MOST_ADDED: Final = 1 << 16
-"""Of these, tokens beside the model's own; transformers adds each by itself."""
+"""Tokens added to the model's own; transformers adds them one at a time."""
 VOCABULARIES: Final = ("tokenizer.json", "vocab.json")
 UNREAD: Final = frozenset(VOCABULARIES)
 """Vocabularies: their entries are texts, and libraries read them as nothing else."""
@@ -298,7 +298,7 @@ def require_vocabulary(folder: Path) -> None:
 
 @lru_cache(maxsize=16)
 def _require_numbers(path: Path, _changed: int, _size: int) -> None:
-    """As `require_vocabulary`, once for a file as it is: the largest take a second to read."""
+    """Like `require_vocabulary`, once for each state of a file: the largest take a second to read."""
     try:
         found = read_json(path)
     except (OSError, ValueError) as error:

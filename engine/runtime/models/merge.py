@@ -53,7 +53,7 @@ BLOCK = 1 << 18
 
 @dataclass(slots=True, kw_only=True)
 class MergeFacts:
-    """What the merge did to the weights; counted while the files are written."""
+    """Counts of changed weights; made while the merged files are written."""
 
     changed: int = 0
     expected: int = 0

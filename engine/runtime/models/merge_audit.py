@@ -19,7 +19,7 @@ from engine.store import sha256_of
 
 PREFIX = "base_model.model."
 ROUNDING = 2.0**-21
-"""Of sums in float32, as a share of what was added."""
+"""Rounding of sums in float32, as a share of what was added."""
 BLOCK = 1 << 17
 """Weights that are compared at a time: computing with float64 takes some ten times their size."""
 

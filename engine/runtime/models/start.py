@@ -229,7 +229,7 @@ def _uncut(why: str) -> StageError:
 
 
 FACTS: Final = "start.json"
-"""Beside a folder that was made of another model, or of none: how, as JSON."""
+"""A file beside a folder that was made of another model, or of none: how, as JSON."""
 REVISION: Final = 1
 _SAMPLE: Final = 1 << 20
 
@@ -242,11 +242,11 @@ class TrainingText(Value):
 
 
 class Start(Value):
-    """What training starts from."""
+    """The model that training starts from."""
 
     base: BaseModel
     identity: Mapping[str, Any]
-    """As it stands in keys (`engine.sources.base_model_identity`)."""
+    """Identity as it is in keys (`engine.sources.base_model_identity`)."""
     text: TrainingText | None
     """None where nothing is to be made of it."""
 

@@ -23,10 +23,10 @@ class Tensor(Value):
 
     name: str
     dtype: str
-    """As the format writes it: `F32`, `BF16`, …"""
+    """Data type as the format writes it: `F32`, `BF16`, …"""
     shape: tuple[int, ...]
     begin: int
-    """Of its bytes, from the start of the file."""
+    """Offset of its bytes from the start of the file."""
     end: int
 
 

@@ -25,11 +25,11 @@ from engine.runtime.models.files import require_vocabulary
 from engine.values import Value, replace
 
 SECONDS: Final = 5.0
-"""Of processor time for one conversation; templates take thousandths of it."""
+"""Processor seconds for one conversation; templates take thousandths of it."""
 MEMORY: Final = 1 << 30
 LONGEST: Final = 64 << 20
 _FAILS: Final = (ArithmeticError, LookupError, AttributeError, ValueError, RecursionError)
-"""What the code of a template raises besides jinja's own errors."""
+"""Errors that the code of a template raises besides jinja's own."""
 
 
 def within_limits(render: Callable[[], str]) -> str:
@@ -64,7 +64,7 @@ Llama 3.2's own template falls back to where no clock is at hand.
 CALL = re.compile(r"""strftime_now\(\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*\)""")
 IS_DEFINED = re.compile(r"strftime_now\s+is\s+(not\s+)?defined")
 CHANGING = re.compile(r"\bstrftime_now\b|\|\s*random\b|\blipsum\b")
-"""What makes a template write another text at another time."""
+"""Parts of a template that make its text depend on time or chance."""
 TAG = re.compile(r"[<\[](\w+)[>\]]")
 ANY = r"[<\[]/{}[>\]]"
 
@@ -91,7 +91,7 @@ def left_open(opening: str, template: str) -> str:
 
 
 KEPT: Final = 4
-"""Of a base model and a merged one, with and without a need of a chat template."""
+"""Chats that are kept: of a base model and a merged one, with and without a need of a chat template."""
 STAND_IN = "qXanswerXq"
 Message = Mapping[str, Any]
 """`role` and `content`; `tool_calls`, `tool_call_id` and `name` where there are any."""
@@ -227,7 +227,7 @@ def load_chat(
 
 
 def kept_chat(model_dir: Path, *, asks: bool | None = True) -> Chat:
-    """As `load_chat`, for those who change nothing about it: read once for files that are as they were."""
+    """Like `load_chat`, for callers that do not change it: read once for unchanged files."""
     return _kept_chat(model_dir, asks=asks, _state=_state(model_dir))
 
 

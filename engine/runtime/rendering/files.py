@@ -44,7 +44,7 @@ IGNORED = -100
 
 
 class Packing(Value):
-    """What became of the documents of one split."""
+    """Counts of the documents of one split."""
 
     documents: int
     """Each block of a long one counts."""
@@ -135,7 +135,7 @@ LONGEST = 10
 
 
 class RenderRequest(Value):
-    """What the rows depend on, and where the examples and the tokenizer are."""
+    """The inputs that the rows depend on, and where the examples and the tokenizer are."""
 
     task: Task
     limits: LengthLimits
@@ -162,7 +162,7 @@ class SplitFacts(Value):
     """Counts of one split, as `rendering.json` keeps them; the tuples hold places."""
 
     rows: int
-    """As training reads them: rows of weighted sources repeated, documents in blocks or packed."""
+    """Rows as training reads them: rows of weighted sources repeated, documents in blocks or packed."""
     tokens: int
     supervised_tokens: int
     longest: int
@@ -178,7 +178,7 @@ class SplitFacts(Value):
     left_out_marked: int = 0
     cut: int = 0
     shared_tokens: int = 0
-    """Of the text that all rows begin with; 0 as well where that was not counted yet."""
+    """Tokens of the text that all rows begin with; 0 as well where they are not counted yet."""
     lengths: tuple[tuple[int, int], ...] = ()
     """(tokens, rows that have so many), shortest first."""
     documents: int = 0

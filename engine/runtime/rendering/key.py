@@ -1,4 +1,4 @@
-"""What rendered rows depend on, light enough for a plan: torch and transformers are not needed to name them."""
+"""The inputs of rendered rows, light enough for a plan: needs neither torch nor transformers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ REVISION = 3
 PRODUCT = "rendered"
 FACTS = "rendering.json"
 REPLAY_FILE = "replay.jsonl"
-"""Beside the rows, where text is replayed: `id`, `before`, `text` and `tokens` (`engine.inference.replay`)."""
+"""A file beside the rows, where text is replayed: `id`, `before`, `text` and `tokens` (`engine.inference.replay`)."""
 HOLDOUT = "holdout_lengths"
 HOLDOUT_FACTS = "lengths.json"
 
 
 class LengthLimits(Value):
-    """What is done with rows that do not fit."""
+    """Treatment of rows that do not fit."""
 
     max_length: int
     """Tokens, prompt and answer together."""
@@ -31,9 +31,9 @@ class LengthLimits(Value):
     packing: bool = False
     """Documents stand beside each other in rows of at most `max_length` tokens."""
     loss: str = ""
-    """Of a training on preferences, whose trainers tokenise the text; empty for the others."""
+    """Loss of a training on preferences, whose trainers tokenise the text; empty for other trainings."""
     stride: int = 0
-    """Of judging documents: tokens by which a window of `max_length` moves; 0 for blocks with nothing before them."""
+    """Tokens by which a window of `max_length` moves over documents; 0 for blocks with nothing before them."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> LengthLimits:

@@ -1,4 +1,4 @@
-"""What happened to the rows of one split while they were rendered, and what of it is a problem."""
+"""Counts of the rows of one split while they were rendered, and the problems among them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ _REMEDIES: Final = {
     "": "write the marker differently in the data, or `data.checks.template_tokens: drop`",
     "task.labels": "rename the label, and lead the data's value to it by `data.label.relabel`",
 }
-"""What helps a text with tokens of the chat template, by the key of the recipe that says it; no key for a row's."""
+"""Fixes for a text with tokens of the chat template, by the key of the recipe that has it; no key for a row's."""
 
 
 class MarkedText(Value):
@@ -49,7 +49,7 @@ class RenderStats:
     dropped: list[str] = field(default_factory=list)
     """Left out: over the limit, or with a marker of the template."""
     overlong: list[str] = field(default_factory=list)
-    """Those of `dropped` that are over the limit."""
+    """The rows of `dropped` that are over the limit."""
     truncated: list[str] = field(default_factory=list)
     marked: list[MarkedText] = field(default_factory=list)
     unsupervised: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ class RenderStats:
 
     @property
     def tokens(self) -> int:
-        """Of these rows together."""
+        """Tokens of these rows together."""
         return sum(tokens * rows for tokens, rows in self.lengths.items())
 
     @property

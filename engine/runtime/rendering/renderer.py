@@ -34,7 +34,7 @@ SINGLE = "kto"
 
 
 class RenderableRow(Protocol):
-    """What is read of an `engine.data.examples.example.Example`."""
+    """The parts of an `engine.data.examples.example.Example` that rendering reads."""
 
     @property
     def id(self) -> str: ...
@@ -57,10 +57,10 @@ class RenderedRow(Value):
     origin: str
     segments: tuple[Segment, ...]
     tokens: int
-    """Of all segments, each tokenised apart; of a pair, with its longer answer."""
+    """Tokens of all segments, each tokenised alone; of a pair, with its longer answer."""
     supervised: int
     rejected: tuple[Segment, ...] = ()
-    """Of a pair: what is asked, and the answer that is not wanted."""
+    """Segments of a pair with the rejected answer: the prompt, then that answer."""
     rewritten: bool = False
     """Only the last learned turn of the chat is there."""
     lost: tuple[str, ...] = ()

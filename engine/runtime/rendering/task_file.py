@@ -26,7 +26,7 @@ CALIBRATION_VERSION = 1
 
 
 class FileCalibration(Value):
-    """What `calibration.json` holds."""
+    """The contents of `calibration.json`."""
 
     form: str
     """The quantization of the file that was asked; `adapter` for the model before it."""
@@ -34,7 +34,7 @@ class FileCalibration(Value):
     """1 where none was fitted."""
     fitted_rows: int
     abstain_below: float | None
-    """Of the calibrated probability; None where every row is answered."""
+    """The calibrated probability below which no answer is given; None where every row is answered."""
 
 
 def write_calibration(folder: Path, found: FileCalibration) -> None:
@@ -77,14 +77,14 @@ READABLE = (1, 2)
 SPARE_TOKENS = 8
 """Free decoding may say this many tokens more than the longest answer has."""
 MOST_TOKENS = 1 << 20
-"""Of an answer; as many as the longest `method.max_length`."""
+"""Tokens of an answer; as many as the longest `method.max_length`."""
 STAND_IN = "qXinputXq"
 UNKNOWN_TOKENS = 256
-"""For kinds without answers to learn the length from."""
+"""Tokens for kinds without answers to learn the length from."""
 
 
 class TaskFile(Value):
-    """What `task.json` holds."""
+    """The contents of `task.json`."""
 
     task: Task
     before: str

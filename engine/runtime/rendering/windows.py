@@ -1,4 +1,4 @@
-"""How long a text a base model reads at most, and which rows are longer. Light: the model is not loaded."""
+"""The longest text that a base model reads, and the rows that are longer. Light: the model is not loaded."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -48,7 +48,7 @@ from engine.runtime.scoring.packed_cache import (
 from engine.values import Value
 
 PASS_TOKENS = {"cpu": 512, "mps": 4096, "cuda": 8192}
-"""In one forward pass, unless one row has more."""
+"""Tokens of one forward pass, unless one row has more."""
 STORE_BYTES = {"cpu": 128 << 20, "mps": 512 << 20, "cuda": 4 << 30}
 """Keys and values of the rows in flight, unless one row has more."""
 LOGIT_BYTES = {"cpu": 30 << 20, "mps": 256 << 20, "cuda": 1 << 30}
@@ -66,7 +66,7 @@ class _SearchInFlight:
     row: int
     search: Search
     slots: dict[int, list[int]] = field(default_factory=dict)
-    """By branch: where its keys and values stand; 0 is the prompt."""
+    """Slots of keys and values by branch; 0 is the prompt."""
 
 
 class _Feed(Value):

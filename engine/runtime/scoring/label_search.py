@@ -104,9 +104,9 @@ class Branch(Value):
     """A node of the trie and those that it forces: what is fed in one go."""
 
     tokens: tuple[int, ...]
-    """What is fed. Nothing for the first branch, which stands at the end of the prompt."""
+    """Tokens that are fed; none for the first branch, which is at the end of the prompt."""
     allowed: tuple[int, ...]
-    """What may follow the last of them."""
+    """Tokens that may follow the last of them."""
     following: tuple[int, ...]
     """By allowed token: the branch that begins with it, or ~answer where it ends that answer."""
     parent: int
@@ -130,7 +130,7 @@ class AnswerTree(Value):
 
     answers: int
     forced: tuple[int, ...]
-    """What every answer begins with: belongs to the prompt, and is not scored."""
+    """Tokens that begin every answer: they belong to the prompt, and are not scored."""
     branches: tuple[Branch, ...]
     """None where there is one answer only."""
 

@@ -101,7 +101,7 @@ PROBED = 8
 
 
 class Likelihood(Value):
-    """Of the learned part of one row."""
+    """Likelihood of the learned part of one row."""
 
     nll: float
     tokens: int

@@ -25,11 +25,11 @@ from engine.runtime.models.load import LoadedModel, attention_of, causal_model
 from engine.values import Value
 
 NAME = "recipe_packed"
-"""Of the attention function, while it is registered."""
+"""Name of the attention function while it is registered."""
 SPREAD = 1.25
 """Pieces attend together whose new tokens differ by no more than this factor."""
 UNKNOWN = ("softcap", "s_aux", "position_bias")
-"""What some models ask of attention, and this one does not do."""
+"""Arguments that some models pass to attention, and that this one does not support."""
 
 
 SHARE_OF_GPU = 8
@@ -81,13 +81,13 @@ class Piece(Value):
 
     tokens: Sequence[int]
     position: int
-    """Of the first of them, counted from the start of the row with the prefix."""
+    """Position of the first of them, counted from the start of the row with the prefix."""
     slots: Sequence[int]
-    """Where their keys and values are written."""
+    """Slots that their keys and values are written to."""
     seen: Sequence[int]
-    """Where those of the earlier tokens of the row stand, the prefix not counted."""
+    """Slots of the earlier tokens of the row, without the prefix."""
     scored: int
-    """How many tokens, from the last backwards, want log-probabilities."""
+    """Number of tokens, from the last backwards, that need log-probabilities."""
 
 
 class _Group(Value):
@@ -153,7 +153,7 @@ class PackedCache(Cache):  # type: ignore[misc] # transformers has no types here
             for layers in zip(*states, strict=True)
         )
         self.own_attention = ""
-        """Of the model, while it attends through this."""
+        """The model's own attention, while it attends through this."""
         self._now = _Pass()
 
     def get_seq_length(self, layer_idx: int = 0) -> int:

@@ -55,7 +55,7 @@ ADAPTED: Mapping[str, str] = {
     "seed": "the server refuses `seed`, so answers may vary",
     "form": "answers are not constrained, which the server refuses",
 }
-"""What a server may refuse of a request, and the remark on its answers that follows."""
+"""Parameters that a server may refuse, and the resulting remark on its answers."""
 THOUGHT = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 BASE = "it usually ends with /v1"
 
@@ -65,7 +65,7 @@ _Row = tuple[Chat, int | None]
 
 
 class Form(Value):
-    """What an answer may look like, in the ways that servers know."""
+    """The form of an answer, in the ways that servers know."""
 
     schema: Mapping[str, Any] | None = None
     """JSON Schema of an answer; None for any text."""
@@ -88,14 +88,14 @@ class Reply(Value):
 
 
 class Served(Value):
-    """What came of all rows."""
+    """The answers to all rows."""
 
     replies: tuple[Reply, ...]
     constrained: str
-    """What held answers to the form: `guided choice`, `grammar`, `json schema`; empty for nothing."""
+    """How the server constrained answers: `guided choice`, `grammar`, `json schema`; empty for not at all."""
     remarks: tuple[str, ...]
     owner: str
-    """What the server says of who runs the model, such as `vllm`; empty for nothing."""
+    """The server's name for who runs the model, such as `vllm`; empty for none."""
 
 
 def ask_endpoint(  # noqa: PLR0913 - one request, named
@@ -226,7 +226,7 @@ class _Batch:
     server: ChatServer
     model: str
     fields: Mapping[str, Any]
-    """What holds answers to their form, in the server's terms."""
+    """Fields of a request that constrain the answer, in the server's terms."""
     max_tokens: int
     kept: Path
     temperature: float

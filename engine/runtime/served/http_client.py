@@ -30,7 +30,7 @@ from engine.trust.redaction import keep_secret, redacted, redacted_value
 from engine.values import Value
 
 MOST_BYTES: Final = 16 * 1024 * 1024
-"""Of an answer, unpacked."""
+"""Bytes of an answer, unpacked."""
 PACKED: Final = ("", "identity", "gzip", "deflate")
 """Ways in which an answer may be packed: of others a few kilobytes can become gigabytes at once."""
 PATH = "baselines"

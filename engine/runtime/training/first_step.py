@@ -29,11 +29,11 @@ Report = Callable[[Mapping[str, Any]], None]
 PLAIN_ROWS: Final = 2
 """Rows that pass through the model alone."""
 FEW: Final = "logits_to_keep"
-"""In a batch that asks for the logits of some places only."""
+"""Key of a batch that requests the logits of some places only."""
 FIRST_ROWS: Final = 64
 """Validation rows among which one is looked for that others pad."""
 PLAIN_TOKENS: Final = 1024
-"""Of such a row at most: of a longer one the pass would be dear."""
+"""Tokens of such a row; the pass of a longer one would be expensive."""
 VALIDATION: Final = "validation.jsonl"
 
 

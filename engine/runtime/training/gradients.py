@@ -20,14 +20,14 @@ Batch = Mapping[str, Any]
 Collator = Callable[[Sequence[Mapping[str, Any]]], Batch]
 
 FOR_THE_LOSS = ("target_tokens", "target_log_probabilities")
-"""Of a batch, what the loss reads and not the model (`engine.runtime.training.soft_targets`)."""
+"""Keys of a batch that the loss reads and not the model (`engine.runtime.training.soft_targets`)."""
 TOKENS = 64
 IDS = ("input_ids", "prompt_ids", "prompt_input_ids")
 """Columns of a row's tokens: those of answers, of DPO, IPO and KTO, and of ORPO and SimPO."""
 
 
 class Gradients(Value):
-    """What one batch teaches: its loss, and a gradient for each trained weight."""
+    """Loss of one batch, and the gradient of each trained weight."""
 
     loss: float
     tensors: list[torch.Tensor]

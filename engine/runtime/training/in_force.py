@@ -1,4 +1,4 @@
-"""What a trainer is about to do, by its arguments, optimizer and adapter: who planned it compares."""
+"""The settings in force in a trainer, from its arguments, optimizer and adapter; the caller compares them."""
 
 import re
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ ADAPTER: Final[Mapping[str, str]] = {
 }
 """The same of an adapter, and their names in PEFT."""
 PLAIN: Final = re.compile(r"((layernorm|rmsnorm|_norm|\.norm)\.weight|\.bias)$")
-"""How the names end of weights that transformers never decays."""
+"""Ends of the names of weights that transformers never decays."""
 LIKE_PLAIN: Final = re.compile(r"norm|bias", re.IGNORECASE)
-"""What stands in the names of those that it may not decay."""
+"""Words in the names of weights that it may leave undecayed."""
 POINTS: Final = 20
 
 

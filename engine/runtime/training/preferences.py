@@ -22,19 +22,19 @@ COLUMNS: Final = ("prompt", "chosen", "rejected", "completion", "label")
 
 
 class DpoArguments(OneDevice, DPOConfig):  # type: ignore[misc]  # trl is untyped here
-    """For one device."""
+    """Arguments for one device."""
 
 
 class KtoArguments(OneDevice, KTOConfig):  # type: ignore[misc]  # trl is untyped here
-    """For one device."""
+    """Arguments for one device."""
 
 
 class OrpoArguments(OneDevice, ORPOConfig):  # type: ignore[misc]  # trl is untyped here
-    """For one device."""
+    """Arguments for one device."""
 
 
 class CpoArguments(OneDevice, CPOConfig):  # type: ignore[misc]  # trl is untyped here
-    """For one device."""
+    """Arguments for one device."""
 
 
 TRAINERS: Final[Mapping[str, tuple[Any, Any]]] = {

@@ -24,9 +24,9 @@ from engine.runtime.scoring.packed_cache import UNKNOWN, UnsupportedModelError
 from engine.values import Value, replace
 
 NAME = "recipe_shared_prefix"
-"""Of the attention function among transformers' own."""
+"""Name of the attention function among those of transformers."""
 UNSUPPORTED = ("sliding_window", *UNKNOWN)
-"""What some models ask of attention, and this one does not do."""
+"""Arguments that some models pass to attention, and that this one does not support."""
 SCORE_BYTES = 32 << 20
 """Scores of one layer that may be kept for the backward pass.
 
@@ -62,7 +62,7 @@ class Lane(Value, dict=True):
 
     @cached_property
     def scores(self) -> int:
-        """How many scores each head has."""
+        """Number of scores of each head."""
         return self.places.numel() * (self.prefix + self.places.shape[1])
 
     @cached_property
@@ -81,14 +81,14 @@ class Lane(Value, dict=True):
 
 
 class Gathering(Value, dict=True):
-    """How states [T, heads, size] are laid into lanes: [groups * B, heads / groups * U, size] of each, flattened."""
+    """Layout of states [T, heads, size] in lanes: [groups * B, heads / groups * U, size] of each, flattened."""
 
     index: torch.Tensor
     """[N] of each vector of the lanes, which of the T * heads it is."""
     places: torch.Tensor
     """[T * heads] where in the lanes each vector stands as its piece's own."""
     repeated: torch.Tensor
-    """Where in the lanes the last vector of a piece is repeated."""
+    """Places in the lanes where the last vector of a piece is repeated."""
     shapes: tuple[tuple[int, int], ...]
     """groups * B and heads / groups * U of each lane."""
 
@@ -127,7 +127,7 @@ class Gathering(Value, dict=True):
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where the prefix and the rows stand in the one sequence of T tokens."""
+    """Places of the prefix and of the rows in the one sequence of T tokens."""
 
     lanes: tuple[Lane, ...]
     """The prefix as a piece of its own, if there is one, and the rows: each place is one piece's own."""
@@ -254,7 +254,7 @@ class _IntoLanes(torch.autograd.Function):
 
 
 class _OutOfLanes(torch.autograd.Function):
-    """What each lane found, as in `_IntoLanes`, to [T, heads, size]."""
+    """The results of the lanes, as in `_IntoLanes`, back to [T, heads, size]."""
 
     @staticmethod
     def forward(ctx: Any, gathering: Gathering, heads: int, *found: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ EACH: Final = 4
 """Steps of which one is compared, behind the first `FIRST`."""
 FIRST: Final = 3
 TIMES: Final = 8
-"""How often in a training rows pass once more: two of them cost a fortieth of a step of 16."""
+"""Repeated passes of rows in a training: two of them cost a fortieth of a step of 16."""
 SAMPLED: Final = 32
 """Numbers of each tensor that are followed, about."""
 FOLLOWED: Final = 128
@@ -44,17 +44,17 @@ TOGETHER: Final = 512
 FEWEST: Final = 4
 """Numbers of a tensor that a step must miss: one may be a matter of rounding."""
 OFF: Final = 0.02
-"""Of a step, by which it may be off."""
+"""Largest relative error of a step."""
 ROUNDED: Final = 1e-6
-"""Of a weight, by which rounding may move it."""
+"""Largest relative error of a weight by rounding."""
 EXACT: Final = 1e-3
-"""By which loss and gradients by the logits may be off in 32 bits, as a share."""
+"""Largest relative error of loss and gradients by the logits in 32 bits."""
 HALF: Final = 0.02
 """The same where products are of 16 bits."""
 LEAST: Final = 1e-4
-"""By which each learned token may be off besides, whatever its size: a model may be sure of all."""
+"""Largest absolute error of each learned token besides: a model may be sure of all."""
 OF_TENSOR: Final = 5.0
-"""By how much more the gradient of one tensor may be off than all of them together."""
+"""Factor by which the gradient of one tensor may be further off than that of all together."""
 OF_DROPOUT: Final = 1.5
 """Standard deviations of what dropout draws that a gradient may be off by."""
 Weight = torch.nn.Parameter

@@ -16,7 +16,7 @@ from engine.runtime.training.batches import documents_of
 from engine.values import Value
 
 FILE: Final = "rows.json"
-"""In a checkpoint."""
+"""A file in a checkpoint."""
 BYTES: Final = 8
 KEYS: Final = ("input_ids", "labels", "attention_mask")
 HEAD: Final = 32
@@ -24,19 +24,19 @@ HEAD: Final = 32
 FEW: Final = 12
 AT_ONCE: Final = 1000
 WHOLE: Final = 1e-6
-"""By which the trainer's count of epochs may miss a whole number."""
+"""Tolerance of the trainer's count of epochs for a whole number."""
 SeenRow = Mapping[str, Any]
 Tokens = tuple[Sequence[int], Sequence[int]]
 """Tokens of a row, and their labels."""
 
 
 class Written(Value):
-    """Where the rendered rows lie, and what is learned of them."""
+    """The rendered rows, and the tokens learned from them."""
 
     rows: Path
     """`train.jsonl`."""
     base_model: Path
-    """Whose tokenizer reads them."""
+    """The model whose tokenizer reads them."""
     learn_all: bool = False
     """Every token is learned, and not the answers alone."""
 

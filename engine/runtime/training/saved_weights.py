@@ -150,11 +150,11 @@ def keep_adapter(checkpoint: Path, folder: Path) -> None:
 ADAPTER: Final = "adapter_model.safetensors"
 WHOLE: Final = "model*.safetensors"
 ROWS: Final = 16
-"""Of a large tensor, at its beginning and at its end."""
+"""Rows read at the beginning and at the end of a large tensor."""
 LARGE: Final = 1 << 20
 """Numbers of a tensor from which it is compared in part: adapters have fewer, whole models would be read once more."""
 OF_ADAPTER: Final = ".default"
-"""In the names of an adapter's tensors in memory; PEFT leaves it out where it saves them."""
+"""Part of the names of an adapter's tensors in memory; PEFT leaves it out where it saves them."""
 
 
 def saved_otherwise(checkpoint: Path, model: torch.nn.Module) -> dict[str, Any] | None:

@@ -96,7 +96,7 @@ Config = Mapping[str, Any]
 
 
 class SftArguments(OneDevice, SFTConfig):  # type: ignore[misc]  # trl is untyped here
-    """For one device."""
+    """Arguments for one device."""
 
 
 class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
@@ -107,16 +107,16 @@ class LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
 
 
 class Folders(Value):
-    """Where training reads and writes."""
+    """Folders that training reads and writes."""
 
     rows: Path
-    """With the rendered `train.jsonl` and `validation.jsonl`."""
+    """Folder with the rendered `train.jsonl` and `validation.jsonl`."""
     base_model: Path
     output: Path
     resume: Path | None
     """A complete checkpoint to go on from."""
     targets: Path | None = None
-    """With the soft targets of the rows, where they are learned."""
+    """Folder with the soft targets of the rows, where they are learned."""
 
 
 def train(

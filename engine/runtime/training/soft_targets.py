@@ -127,11 +127,11 @@ def write_table(folder: Path, keys: Sequence[bytes], targets: Sequence[Targets])
 
 
 TOKENS, LOGS = FOR_THE_LOSS
-"""Of a batch, beside what the model reads: [N, K] for its N learned tokens, row after row."""
+"""Keys of a batch besides the model's inputs: [N, K] for its N learned tokens, row after row."""
 
 
 class Distillation(Value):
-    """How much of the loss are the soft targets, and at which temperature."""
+    """The share of the loss that is of soft targets, and their temperature."""
 
     weight: float
     temperature: float

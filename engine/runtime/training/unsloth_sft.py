@@ -34,7 +34,7 @@ LOADING = (
 )
 """Keys of the config that are arguments of `FastLanguageModel.from_pretrained` by their own names."""
 CONSTANT = ("local_files_only", "trust_remote_code")
-"""Of the config too, and written where the model is loaded: no config switches the network or code of a model on."""
+"""Arguments that are set where the model is loaded: no config switches the network or code of a model on."""
 OTHERS = ("dtype", "lora_bias", "random_state")
 NOT_ARGUMENTS = frozenset({*LOADING, *CONSTANT, *OTHERS})
 

@@ -63,7 +63,7 @@ MARK: Final = "recipe-store.json"
 MARK_TEXT: Final = b'{"schema": "recipe-store.v1"}\n'
 RETRIES: Final = 4
 TIMEOUT: Final = timedelta(seconds=60)
-"""Of one request; a part has at most 2 MB."""
+"""Limit of one request; a part has at most 2 MB."""
 RETRY_TIMEOUT: Final = timedelta(seconds=20)
 CONNECT_TIMEOUT: Final = timedelta(seconds=5)
 
@@ -73,7 +73,7 @@ class UnreachableError(Exception):
 
 
 class RefusedError(ValueError):
-    """What a shared store holds of a key is not what it says; the message is in words."""
+    """An object of a shared store does not match its key; the message is in words."""
 
 
 class OversizeError(RefusedError):

@@ -40,15 +40,6 @@ def test_trl_begins_at_the_known_loss_and_learns(
         assert before[0] == pytest.approx(FIRST[loss], abs=1e-5)
 
 
-def test_the_first_step_of_dpo_costs_ln_2(tmp_path: Path, pico_model: Path) -> None:
-    launch = preference_launch(preference_recipe("trl", "dpo"), tmp_path, pico_model)
-
-    history = load_backend("trl").train(launch).history
-
-    first = next(point.loss for point in history if point.loss is not None)
-    assert first == pytest.approx(math.log(2), abs=1e-6)
-
-
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_is_trained_on_4_bit_weights_in_16_bits(
     loss: str, tmp_path: Path, pico_model: Path

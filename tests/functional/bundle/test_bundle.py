@@ -1,14 +1,12 @@
 """A bundle from an accepted run: the same bytes for the same run, and no byte of it that may change."""
 
 import base64
-import hashlib
 import io
 import json
 import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    load_pem_private_key,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,7 +21,7 @@ from hypothesis import strategies as st
 from engine.bundle.archive import read_archive, write_archive
 from engine.bundle.build import make_bundle
 from engine.bundle.rows import ROWS
-from engine.bundle.signing import pem_of, sign, to_bytes
+from engine.bundle.signing import pem_of
 from engine.bundle.verify import Checking, check_bundle
 from support.examples import examples
 from support.forged_bundles import LOCK, REPORT, Forge
@@ -240,15 +237,6 @@ def test_a_flipped_bit_of_each_member_is_found_by_its_claim(
     assert any(expected in what for what in failed(checked)), failed(checked)
 
 
-@pytest.mark.parametrize("cut", [1, 511, 512, 1024, 5000])
-def test_a_cut_or_lengthened_file_is_no_bundle(signed: Path, cut: int) -> None:
-    path = signed / "model.tar"
-    whole = path.read_bytes()
-    for other in (whole[:-cut], whole + bytes(cut), b""):
-        path.write_bytes(other)
-        assert failed(check_bundle(path)) == ["the file is a bundle, byte for byte"]
-
-
 def test_members_that_are_missing_or_too_many_are_named(signed: Path) -> None:
     found = members(signed / "model.tar")
     write_archive(signed / "more.tar", {**found, "extra.txt": b"x"})
@@ -259,61 +247,6 @@ def test_members_that_are_missing_or_too_many_are_named(signed: Path) -> None:
 
     assert "extra.txt does not belong in it" in more.claims[0].problem
     assert "report.html is missing" in less.claims[0].problem
-
-
-def forged(signed: Path, change: Callable[[dict[str, Any]], None], *, member: str) -> Checking:
-    """A bundle whose maker changed a JSON file and signed it all anew, digests and all."""
-    found = members(signed / "model.tar")
-    value = json.loads(found[member])
-    change(value)
-    found[member] = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
-    statement = json.loads(base64.b64decode(json.loads(found["statement.dsse.json"])["payload"]))
-    for one in statement["predicate"]["evidence"]:
-        one["digest"]["sha256"] = hashlib.sha256(found[one["name"]]).hexdigest()
-    key = load_pem_private_key((signed / "key.pem").read_bytes(), password=None)
-    assert isinstance(key, Ed25519PrivateKey)
-    found["statement.dsse.json"] = sign(to_bytes(statement), key)
-    write_archive(signed / "forged.tar", found)
-    return check_bundle(signed / "forged.tar")
-
-
-def test_numbers_that_do_not_bear_the_verdict_are_found_though_signed(signed: Path) -> None:
-    def worse(report: dict[str, Any]) -> None:
-        check = report["gate"]["checks"][0]
-        check["interval"]["low"] = check["bound"] - 0.1
-
-    found = forged(signed, worse, member="report.json")
-
-    assert "the gates passed" in failed(found)
-    problem = next(claim.problem for claim in found.claims if not claim.holds)
-    assert "macro_f1" in problem or "other verdicts" in problem
-
-
-def test_a_lock_of_another_model_is_found_though_signed(signed: Path) -> None:
-    def other(lock: dict[str, Any]) -> None:
-        lock["accepted"]["files"]["model-Q4_K_M.gguf"] = "0" * 64
-
-    assert "report and lock are of one run" in failed(
-        forged(signed, other, member="recipe.lock.json")
-    )
-
-
-def test_a_lock_of_another_recipe_is_found_though_signed(signed: Path) -> None:
-    def other(lock: dict[str, Any]) -> None:
-        lock["accepted"]["recipe"]["digest"] = "0" * 64
-
-    found = failed(forged(signed, other, member="recipe.lock.json"))
-
-    assert "report and lock show what the recipe asks for" in found
-
-
-def test_a_better_number_in_the_lock_is_found_though_signed(signed: Path) -> None:
-    def better(lock: dict[str, Any]) -> None:
-        lock["accepted"]["metrics"]["macro_f1"]["value"] += 0.1
-
-    assert "scores, comparisons and checks follow from the rows" in failed(
-        forged(signed, better, member="recipe.lock.json")
-    )
 
 
 def test_a_refused_run_has_nothing_to_bundle(finished: Project) -> None:
@@ -335,12 +268,3 @@ def test_a_run_without_its_lock_names_no_command_that_cannot_be_given(finished: 
 
     # the recipe's name is no file that `recipe run` could read
     assert "recipe run RECIPE writes it" in outcome.err
-
-
-def test_a_file_that_is_no_bundle_and_one_that_is_not_there(finished: Project) -> None:
-    wrong = finished.run("verify", "recipe.yaml")
-    absent = finished.run("verify", "nothing.tar")
-
-    assert (wrong.code, absent.code) == (1, 2)
-    assert "NOT VERIFIED" in wrong.out
-    assert "X664" in absent.err

@@ -1,7 +1,6 @@
 """Nothing twice: what a second run, a changed threshold, `--until` and `--force` do, and damaged results."""
 
 import json
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -160,48 +159,6 @@ def test_force_runs_a_stage_again_and_keeps_what_it_replaces(finished: Project, 
     assert is_whole(root)
 
 
-@pytest.mark.parametrize("word", ["--until", "--force"])
-def test_a_stage_that_is_none_is_a_mistake_in_the_command(
-    finished: Project, word: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        finished.run("run", "recipe.yaml", word, "training")
-
-    assert ended.value.code == 2
-    assert "training" in capfd.readouterr().err
-
-
-DAMAGES = [
-    ("data", "train.jsonl"),
-    ("baseline", "baselines.json"),
-    ("compile", "config.yaml"),
-    ("train", "adapter/adapter_model.safetensors"),
-    ("evaluate", "scores.json"),
-    ("gate", "verdict.json"),
-    ("merge", "merge.json"),
-    ("quantize", "export.json"),
-    ("verify", "verify.json"),
-]
-
-
-@pytest.mark.parametrize(("stage", "name"), DAMAGES, ids=[stage for stage, _ in DAMAGES])
-def test_a_damaged_result_is_reported_kept_aside_and_built_again(
-    finished: Project, root: Path, stage: str, name: str
-) -> None:
-    path = file_of(root, stage, name)
-    good = path.read_bytes()
-    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))  # of the same size
-
-    outcome = finished.run("run", "recipe.yaml")
-    reasons = {record["stage"]: record["reason"] for record in report(root)["stages"]}
-
-    assert outcome.code == 0, outcome.err
-    assert statuses(root) == only(stage)
-    assert "damaged" in reasons[stage]
-    assert is_whole(root)
-    assert len(list((root / "damaged").iterdir())) == 1
-
-
 def test_a_damaged_holdout_is_built_again_with_the_same_rows(finished: Project, root: Path) -> None:
     path = file_of(root, "holdout", "holdout.jsonl")
     good = path.read_bytes()
@@ -212,41 +169,6 @@ def test_a_damaged_holdout_is_built_again_with_the_same_rows(finished: Project, 
     assert outcome.code == 0, outcome.err
     assert file_of(root, "holdout", "holdout.jsonl").read_bytes() == good
     assert is_whole(root)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda manifest: manifest.write_text("{", encoding="utf-8"),
-        lambda manifest: manifest.write_text("[]", encoding="utf-8"),
-        lambda manifest: manifest.write_text('{"schema": "artifact.v1"}', encoding="utf-8"),
-        lambda manifest: manifest.write_bytes(b"\xff\xfe\x00"),
-        lambda manifest: manifest.unlink(),
-        lambda manifest: (manifest.unlink(), manifest.mkdir()),
-    ],
-    ids=["cut off", "no object", "fields missing", "binary", "gone", "a folder"],
-)
-def test_a_damaged_manifest_is_reported_and_its_artifact_built_again(
-    finished: Project, root: Path, damage: object
-) -> None:
-    manifest = file_of(root, "gate", "verdict.json").parents[1] / "artifact.json"
-    assert callable(damage)
-    damage(manifest)
-
-    outcome = finished.run("run", "recipe.yaml")
-
-    assert outcome.code == 0, outcome.err
-    assert statuses(root) == only("gate")
-    assert is_whole(root)
-
-
-def test_a_store_that_was_touched_but_not_changed_is_reused(finished: Project, root: Path) -> None:
-    for path in (root / "store").rglob("*"):
-        if path.is_file():
-            os.utime(path)
-
-    assert finished.run("run", "recipe.yaml").code == 0
-    assert statuses(root) == dict.fromkeys(PLAIN, "reused")
 
 
 def test_a_store_that_was_moved_is_reused(finished: Project, root: Path) -> None:

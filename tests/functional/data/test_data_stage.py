@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,6 @@ from engine.stages import data as stage
 from engine.store import canonical_json, make_key
 from engine.values import from_json
 from support.data_stage import DATA, Quiet, holdout_of, recipe, run, write_rows
-from support.project import BASE
 
 pytestmark = pytest.mark.thorough
 
@@ -80,24 +78,6 @@ def test_the_key_holds_no_path_and_nothing_that_changes_no_split(tmp_path: Path)
     assert str(tmp_path) not in canonical_json(make_key(one).payload)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"splits": {**BASE["splits"], "seed": 8}},
-        {"splits": {**BASE["splits"], "train": 61}},
-        {"task": {**BASE["task"], "input": "{text}!"}},
-        {"data": {**DATA, "checks": {"leakage": "drop"}}},
-        {"data": {**DATA, "sample": {"rows": 130, "seed": 1}}},
-        {"data": {**DATA, "sources": [{"path": "rows.csv", "quoting": "none"}]}},
-    ],
-)
-def test_what_changes_a_split_changes_the_key(tmp_path: Path, change: dict[str, Any]) -> None:
-    write_rows(tmp_path / "rows.csv")
-    before = make_key(stage.recipe_slice(recipe(tmp_path)))
-
-    assert make_key(stage.recipe_slice(recipe(tmp_path, **change))) != before
-
-
 def test_problems_of_all_files_are_reported_together_and_nothing_is_written(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.csv")
     (tmp_path / "ragged.csv").write_text("text,label\nx\n")
@@ -132,40 +112,6 @@ def test_real_reviews_are_labelled_by_bins_and_divided(tmp_path: Path, shared_da
     assert [split.rows for split in summary.splits] == [400, 100, 300]
     assert (summary.overlap_exact, summary.overlap_near) == (0, 0)
     assert all(not one.input.endswith("\r") for one in read_examples(workdir / "train.jsonl"))
-
-
-@pytest.mark.parametrize(
-    "case",
-    [
-        ("sms_spam/SMSSpamCollection", ["label", "text"], ["ham", "spam"], 5574),
-        (
-            "naijasenti_pcm/train.tsv.gz",
-            ["text", "label"],
-            ["negative", "neutral", "positive"],
-            5122,
-        ),
-    ],
-)
-def test_every_row_of_a_real_table_is_used_or_counted(
-    tmp_path: Path, shared_data: Path, case: tuple[str, list[str], list[str], int]
-) -> None:
-    name, header, labels, rows_read = case
-    softly = {"conflicting_labels": "drop", "leakage": "drop", "unknown_labels": "drop"}
-    asked = recipe(
-        tmp_path,
-        task={**BASE["task"], "labels": labels},
-        data={
-            "sources": [{"path": str(shared_data / name), "format": "tsv", "header": header}],
-            "label": {"column": "label"},
-            "checks": softly,
-        },
-        splits={"by": "random", "train": 0.6, "validation": 0.1, "holdout": 0.3, "seed": 1},
-    )
-    workdir, _ = run(asked, tmp_path)
-    summary = from_json(DataSummary, json.loads((workdir / "summary.json").read_text("utf-8")))
-
-    assert summary.rows_read == rows_read
-    assert summary.rows_used + sum(summary.dropped.values()) == rows_read
 
 
 class Telling(Quiet):

@@ -209,26 +209,3 @@ def test_rows_dropped_after_the_draw_are_replaced_and_reported_by_split(project:
     assert planned["splits"][0] == expected
     assert planned["trained"]["train"] == 60
     assert planned["split_sizes"] == {name: one["rows"] for name, one in splits.items()}
-
-
-def test_hostile_text_is_shown_escaped(project: Project) -> None:
-    write_rows(project, [("the \x1b[31mfilm\u202e was good", "positive")])
-    project.edit(data__checks__control_characters="warn")
-    place = "rows.csv:142"
-
-    shown = project.run("data", str(project.recipe), "--row", place)
-
-    if shown.code == ExitCode.USAGE:
-        pytest.skip("the row fell into no split")
-    assert "\\x1b[31mfilm\\u202e" in shown.out
-    assert not {"\x1b", "\u202e"} & set(shown.out)
-
-
-def test_the_width_of_the_terminal_is_kept(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-
-    shown = project.run("data", str(project.recipe))
-
-    assert max(map(len, shown.out.splitlines())) <= 80

@@ -71,15 +71,6 @@ def test_a_run_records_its_splits_and_asks_to_commit_them(
     assert lock(project)["holdout"] == {"looks": 0, "redraws": 0}
 
 
-def test_writing_the_lock_keeps_the_artifact_that_was_just_built(small: Project) -> None:
-    before = (small.folder / LOCK).read_bytes()
-
-    drawn(small)
-
-    assert statuses(small.folder / ".recipe")["data"] == "reused"
-    assert (small.folder / LOCK).read_bytes() == before
-
-
 def test_the_plan_says_what_new_rows_will_do_and_the_run_does_it(small: Project) -> None:
     before = digests(small)
     add_rows(small, 12)
@@ -130,34 +121,6 @@ def test_without_the_lock_new_rows_draw_another_holdout(small: Project) -> None:
     assert digests(small)["holdout"] != before["holdout"]
 
 
-def test_shares_of_time_keep_the_recorded_holdout_as_the_plan_says(small: Project) -> None:
-    texts = iter(rows(160))
-
-    def write(days: range) -> None:
-        with (small.folder / "rows.csv").open("a", encoding="utf-8", newline="") as stream:
-            csv.writer(stream).writerows((day, *next(texts)) for day in days)
-
-    (small.folder / "rows.csv").write_text("at,text,label\n", encoding="utf-8")
-    write(range(140))
-    small.edit(
-        splits={"by": {"time": "at"}, "train": "all", "validation": 0.2, "holdout": 0.3, "seed": 7}
-    )
-    drawn(small)
-    before = digests(small)
-    write(range(-5, 7))
-    write(range(200, 203))
-
-    planned = small.run("plan", "recipe.yaml")
-    drawn(small)
-
-    summary = next(line for line in planned.out.splitlines() if line.startswith("  holdout"))
-    assert "holdout: 42 kept, 0 gone, 0 added" in summary
-    assert "15 new rows: 3 in no split, 12 to train" in summary
-    assert summary in small.run("plan", "recipe.yaml").out
-    assert digests(small)["holdout"] == before["holdout"]
-    assert digests(small)["validation"] == before["validation"]
-
-
 def test_a_redraw_is_reported_before_and_counted_after(small: Project) -> None:
     before = digests(small)
     small.edit(splits__seed=8)
@@ -172,43 +135,6 @@ def test_a_redraw_is_reported_before_and_counted_after(small: Project) -> None:
     assert found["holdout_use"]["redraws"] == 1
     (note,) = [text for text in found["notes"] if "another one" in text]
     assert "of its 40 rows were training rows then" in note
-
-
-@pytest.mark.parametrize("verb", ["plan", "run"])
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("<<<<<<< ours\n{}\n=======\n{}\n>>>>>>> theirs\n", "D380"),
-        ('{"lockfileVersion": 3}', "D381"),
-        ('{"schema": "lock.v1"}', "D382"),
-    ],
-)
-def test_a_lock_that_cannot_be_read_stops_everything_and_stays(
-    small: Project, verb: str, text: str, code: str
-) -> None:
-    (small.folder / LOCK).write_text(text, encoding="utf-8")
-
-    outcome = small.run(verb, "recipe.yaml")
-
-    assert outcome.code == 3
-    assert code in outcome.err
-    assert (small.folder / LOCK).read_text(encoding="utf-8") == text
-
-
-def test_a_lock_that_cannot_be_written_is_a_warning_in_the_report(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(project.folder)
-
-    def forbidden(*_: Any) -> bool:
-        raise PermissionError(13, "Permission denied")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("engine.lock.writer.write_lock", forbidden)
-        outcome = drawn(project)
-
-    assert "commit it" not in outcome.out
-    assert any("D384" in text for text in report(project.folder / ".recipe")["warnings"])
 
 
 def test_each_new_verdict_is_a_look_and_a_reused_one_is_not(

@@ -1,7 +1,6 @@
 """Whole recipes whose baselines stand on a sentence encoder in a folder: the run, its report, its mistakes."""
 
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 import yaml
 
 from support.encoders import make_tiny_encoder
-from support.project import BAD, GOOD, THINGS, Outcome, Project
+from support.project import Outcome, Project
 from support.runs import report
 
 pytestmark = pytest.mark.thorough
@@ -46,41 +45,6 @@ def test_an_encoder_that_passes_ends_the_run_before_training(
     assert "encoder `encoder` frozen, " in linear["note"]
     assert "by validation: " in linear["note"]
     assert "encoder `encoder` tuned for 10 epochs with a head" in tuned["note"]
-
-
-def test_several_labels_are_asked_of_an_encoder_too(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(project.folder)
-    make_tiny_encoder(project.folder / "encoder")
-    draw = random.Random(5)
-    pairs = [(draw.choice(GOOD), draw.choice(BAD), draw.choice(THINGS)) for _ in range(90)]
-    lines = [
-        {"text": f"row {place}: the {thing} was {' and '.join(words)}", "labels": ";".join(labels)}
-        for place, (good, bad, thing) in enumerate(pairs)
-        for words, labels in [
-            draw.choice([((good,), ("good",)), ((bad,), ("bad",)), ((good, bad), ("good", "bad"))])
-        ]
-    ]
-    (project.folder / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    project.edit(
-        task={"kind": "multilabel", "instruction": "which of {labels}?", "labels": ["good", "bad"]},
-        data={
-            "sources": [{"path": "rows.jsonl"}],
-            "label": {"column": "labels", "separator": ";"},
-            "checks": dict.fromkeys(("leakage", "near_duplicates", "output_format"), "off"),
-        },
-        splits={"by": "random", "train": 50, "validation": 0, "holdout": 40},
-        baselines=BOTH,
-    )
-    outcome = until_baseline(project)
-    found = baselines_of(project)
-
-    assert outcome.code == 0, outcome.err
-    assert ", one for each label" in found["encoder_linear"]["note"]
-    assert "by 5-fold: " in found["encoder_linear"]["note"]
-    macro = {one["name"]: one["value"] for one in found["encoder_linear"]["scores"]["metrics"]}
-    assert macro["macro_f1"] > 0.6
 
 
 def test_other_bytes_of_the_encoder_ask_it_again_and_the_same_do_not(

@@ -18,7 +18,7 @@ from support.declared import import_skops, predict
 from support.encoders import make_tiny_encoder
 from support.project import Outcome, Project
 from support.run_once import RunOnce, run_once
-from support.runs import report, run_folders
+from support.runs import report
 
 pytestmark = pytest.mark.thorough
 PASSES = {"metrics": {"macro_f1": {"min": 0.6}}}
@@ -183,16 +183,6 @@ def test_the_frozen_encoder_leaves_with_its_linear_model(project: Project, tmp_p
     )
     texts = [path for path in folder.rglob("*") if path.suffix in (".json", ".md", ".txt", ".py")]
     assert not [path for path in texts if str(tmp_path) in path.read_text(encoding="utf-8")]
-
-
-def test_the_reports_name_the_command(project: Project) -> None:
-    (folder,) = run_folders(project.folder / ".recipe")
-    command = "recipe export baseline recipe.yaml --baseline tfidf_svm"
-
-    assert command in report(project.folder / ".recipe")["next_steps"]
-    for name in ("report.md", "report.html"):
-        assert command in (folder / name).read_text(encoding="utf-8")
-    assert command in project.run("report", "tiny").out
 
 
 def test_nothing_is_overwritten_and_nothing_half_written_stays(project: Project) -> None:

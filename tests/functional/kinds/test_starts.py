@@ -10,7 +10,6 @@ from typing import Any
 import jsonschema
 import pytest
 
-from engine.recipe import load_recipe
 from support.project import GOOD, THINGS, Outcome, Project
 from support.run_once import RunOnce, run_once
 from support.runs import manifests, report
@@ -158,14 +157,6 @@ def test_the_plan_says_how_many_epochs_a_budget_comes_to(
     assert "epochs of" in outcome.out
 
 
-def test_the_resolved_recipe_of_a_budget_can_be_read_again(project: Project) -> None:
-    prepare(project)
-    recipe, _ = load_recipe(project.recipe)
-
-    assert recipe.method.tokens == BUDGET
-    assert recipe.method.epochs == 0
-
-
 # General text beside the rows: sampled from the base model or given, trained, and no row of the task.
 SHARE = 0.2
 LENGTH_REPLAY = 64
@@ -247,16 +238,6 @@ def test_the_lock_holds_a_digest_of_them(sampled: RunOnce) -> None:
     }
 
 
-def test_run_and_report_say_that_they_are_samples(sampled: RunOnce) -> None:
-    store = sampled.folder / ".recipe"
-    [page] = store.glob("runs/*/*/report.md")
-    text = page.read_text(encoding="utf-8")
-
-    assert "sampled from the base model" in sampled.outcome.err
-    assert "## Replay" in text
-    assert "nobody has read it" in text
-
-
 def test_no_sample_is_longer_than_a_row(sampled: RunOnce) -> None:
     texts = written(sampled.folder / ".recipe")
 
@@ -335,14 +316,3 @@ def test_data_does_not_take_the_rows_of_the_task_for_all_that_is_trained(
 
     assert outcome.code == 0, outcome.err
     assert json.loads(outcome.out)["training"]["counted"] is False
-
-
-def test_the_plan_names_it_and_counts_it(run: Callable[..., Outcome], project: Project) -> None:
-    prepare_of_replay(project)
-
-    outcome = run("plan", "recipe.yaml")
-
-    assert outcome.code == 0, outcome.err
-    shown = " ".join(outcome.out.split())
-    assert "20% of the learned tokens of an epoch are of texts that the base model writes" in shown
-    assert "replay run" in shown

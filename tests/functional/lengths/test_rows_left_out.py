@@ -114,19 +114,6 @@ def test_a_holdout_row_that_is_asked_whole_is_counted(dropped: Path) -> None:
     assert (holdout["left_out"], holdout["window"], holdout["over_window"]) == (0, 512, 0)
 
 
-def test_plan_and_compile_say_the_number_of_the_run(project: Project) -> None:
-    trained = report(project.folder / ".recipe")["training"]
-    ran = yaml.safe_load(report(project.folder / ".recipe")["backend_config"])
-
-    planned = json.loads(project.run("plan", "recipe.yaml", "--format", "json").out)
-    compiled = project.run("compile", "recipe.yaml")
-
-    assert planned["trained"]["train"] == trained["rows"]
-    assert planned["trained"]["counted"] is True
-    assert planned["estimate"]["steps"] == trained["steps"]
-    assert yaml.safe_load(compiled.out) == ran
-
-
 def test_data_plan_compile_run_and_report_say_one_number(
     dropped: Path, tmp_path: Path, pico: Path, run: Callable[..., Outcome]
 ) -> None:

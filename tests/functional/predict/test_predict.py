@@ -113,29 +113,6 @@ def test_an_interrupted_call_names_what_is_kept(
     assert "8 of 10 rows are kept: the same command goes on there" in outcome.err
 
 
-@pytest.mark.parametrize("suffix", ["jsonl", "tsv", "parquet"])
-def test_every_format_holds_the_same_answers(finished: Project, suffix: str) -> None:
-    texts = ["a lovely film", 'a dreadful\tfilm, "really"\nso']
-    source = finished.folder / "new.jsonl"
-    lines = [json.dumps({"text": text, "tags": ["x", "y"]}) for text in texts]
-    source.write_text("\n".join(lines), encoding="utf-8")
-    output = finished.folder / f"out.{suffix}"
-
-    outcome = finished.run("predict", NAME, str(source), "-o", str(output))
-
-    assert outcome.code == 0, outcome.err
-    if suffix == "parquet":
-        found = pq.read_table(output).to_pylist()
-    elif suffix == "tsv":
-        found = [*csv.DictReader(io.StringIO(output.read_text("utf-8")), dialect="excel-tab")]
-    else:
-        found = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
-    assert [row["text"] for row in found] == texts
-    assert {row["prediction"] for row in found} <= {"negative", "positive"}
-    tags = [row["tags"] for row in found]
-    assert tags == ([json.dumps(["x", "y"])] * 2 if suffix == "tsv" else [["x", "y"]] * 2)
-
-
 def test_pipes_carry_json_lines_and_blank_rows_have_no_answer(
     finished: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,18 +174,6 @@ def test_a_file_without_rows_is_no_pipe(finished: Project) -> None:
     assert "D321" in outcome.err
 
 
-@pytest.mark.thorough
-def test_less_sure_than_the_bound_is_no_answer(finished: Project) -> None:
-    rows = write_csv(finished.folder / "new.csv", ["a lovely film", "a dull film"])
-
-    outcome = finished.run("predict", NAME, str(rows), "--abstain-below", "1")
-
-    found = [json.loads(line) for line in outcome.out.splitlines()]
-    assert {(row["prediction"], row["abstained"]) for row in found} == {(None, True)}
-    assert all(0 < row["probability"] < 1 for row in found)
-    assert "2 abstained: less sure than 1" in outcome.err
-
-
 @pytest.mark.parametrize(
     ("header", "words", "code"),
     [
@@ -232,28 +197,6 @@ def test_what_cannot_be_done_is_refused_and_no_file_is_touched(
     assert outcome.code in (2, 3), outcome.err
     assert code in outcome.err
     assert rows.read_text("utf-8") == f"{header}\na film,1\n"
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"id;text\n1;a lovely film\n", ()),
-        ("id,text\n1,a lovely film\n".encode("utf-16"), ()),
-        ("id,text\n1,a lovely film\n".encode("utf-8-sig"), ()),
-        ("id,text,näme\n1,a lovely film,x\n".encode("latin-1"), ("--encoding", "latin-1")),
-    ],
-)
-def test_tables_of_spreadsheets_are_read(
-    finished: Project, content: bytes, words: tuple[str, ...]
-) -> None:
-    rows = finished.folder / "new.csv"
-    rows.write_bytes(content)
-
-    outcome = finished.run("predict", NAME, str(rows), *words)
-
-    assert outcome.code == 0, outcome.err
-    assert json.loads(outcome.out)["text"] == "a lovely film"
 
 
 def test_a_file_of_windows_is_read_as_cp1252(finished: Project) -> None:

@@ -239,14 +239,6 @@ def test_a_refused_run_leaves_what_was_accepted(finished: Project) -> None:
     assert accepted(finished) == before
 
 
-def test_a_new_name_and_description_are_the_same_recipe(finished: Project) -> None:
-    finished.edit(name="renamed", description="Other words.")
-
-    finished.run("run", "recipe.yaml")
-
-    assert repeated(finished)["verdict"] == "reused, not reproduced"
-
-
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
@@ -296,15 +288,3 @@ def test_another_version_is_what_differed_first(finished: Project) -> None:
     assert found["verdict"] == "reproduced within noise"
     assert found["first_difference"].startswith("tool version: torch 1.0.0 -> ")
     assert found["agreement"]["value"] == 1.0
-
-
-def test_a_damaged_accepted_part_is_reported(finished: Project) -> None:
-    path = finished.folder / LOCK
-    whole = json.loads(path.read_text("utf-8"))
-    del whole["accepted"]["threads"]
-    path.write_text(json.dumps(whole), encoding="utf-8")
-
-    outcome = finished.run("run", "recipe.yaml")
-
-    assert outcome.code == 3
-    assert "D382" in outcome.err

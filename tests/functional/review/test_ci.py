@@ -241,16 +241,6 @@ def test_names_from_a_recipe_cannot_break_out_of_the_comment(place: Place) -> No
     assert "</details>" not in outcome.out.replace("\n\n</details>\n", "")
 
 
-def test_outside_of_a_repository_there_is_nothing_to_check(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    monkeypatch.chdir(tmp_path)
-
-    outcome = recipe(capsys, "ci")
-
-    assert (outcome.code, "R020" in outcome.err) == (2, True)
-
-
 SERVED = "  - model: {name: served, endpoint: https://rows.example/v1, model: m, api_key_env: THEIR_KEY}\n"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.git_repository import Git, recipe, repository
+from support.git_repository import recipe, repository
 from support.git_traps import (
     LOWER,
     RECIPE,
@@ -191,10 +191,6 @@ def test_only_git_is_started(trap: Trap, root: Path) -> None:
 # What an honest repository has: the same comment as a plain one.
 
 
-def plain(trap: Trap) -> None:
-    del trap
-
-
 def large_files(trap: Trap) -> None:
     """The rows are kept by git-lfs, whose filters are not run."""
     git, path = trap.git, trap.git.folder / "recipes" / "tickets.csv"
@@ -252,15 +248,6 @@ def test_an_honest_repository_gives_the_same_comment(
     step(trap)
 
     assert review_of() == before
-
-
-def test_a_linked_worktree_is_a_repository(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = trap.git.folder.parent / "other"
-    trap.git.run("worktree", "add", "--quiet", "-b", "side", str(other))
-    Git(folder=other).edit(RECIPE, *LOWER)
-    monkeypatch.chdir(other)
-
-    assert "W101" in recipe(trap.capsys, "ci", "--from", "main").out
 
 
 # Names, and where the comment is written.

@@ -207,22 +207,6 @@ def test_a_comment_that_could_not_be_made_takes_the_place_of_a_green_one(team: T
     assert "## 🔴 Nothing was compared" in Path("comment.md").read_text("utf-8")
 
 
-def test_histories_without_a_common_beginning_are_not_green(team: Team) -> None:
-    git = team.git
-    text = (team.folder / RECIPE).read_text("utf-8")
-    git.run("checkout", "--quiet", "--orphan", "alone")
-    git.write({RECIPE: text.replace(*HARMLESS)})
-    git.commit()
-    main, alone = git.run("rev-parse", "main"), git.run("rev-parse", "alone")
-    first, code = team.gate()
-
-    git.run("replace", "--graft", alone, main)
-    grafted = team.gate()
-
-    assert (first[0], code) == (YELLOW, 1)
-    assert grafted == (first, code)
-
-
 def test_a_recipe_that_is_gone_may_be_excused_by_the_one_in_its_place(team: Team) -> None:
     talk = (CASES / "base" / "talk.yaml").read_text("utf-8")
     waiver = (

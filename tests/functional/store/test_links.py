@@ -1,6 +1,5 @@
 """Links that came with a repository, at every place that a verb writes: no byte outside changes."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -66,55 +65,11 @@ def test_a_link_where_a_run_writes_leads_nowhere(
     assert [one for one in outcomes if not is_typed(one)] == []
 
 
-def test_a_lock_that_is_a_link_is_replaced(small: Project, outside: Path) -> None:
-    first = small.run("run", "recipe.yaml", "--until", "data")
-    assert first.code == 0, first.err
-    lock = small.folder / "recipe.lock.json"
-    elsewhere = outside / "other.lock.json"
-    text = lock.read_text(encoding="utf-8").replace('"looks": 0', '"looks": 3')
-    elsewhere.write_text(text, encoding="utf-8")
-    lock.unlink()
-    lock.symlink_to(elsewhere)
-    small.edit(splits__seed=8)
-
-    outcome = small.run("run", "recipe.yaml", "--until", "data")
-
-    assert outcome.code == 0, outcome.err
-    assert elsewhere.read_text(encoding="utf-8") == text
-    assert not lock.is_symlink()
-
-
 @pytest.fixture
 def small(project: Project) -> Project:
     """A project whose data stage is all that is run."""
     project.edit(baselines=["majority"])
     return project
-
-
-def test_a_named_store_may_be_a_link_of_the_users_own(small: Project, outside: Path) -> None:
-    (small.folder / ".recipe").symlink_to(outside)
-
-    refused = small.run("run", "recipe.yaml", "--until", "data")
-    named = small.run("run", "recipe.yaml", "--until", "data", "--store", ".recipe")
-
-    assert (refused.code, "E753" in refused.err, "--store .recipe" in refused.err) == (
-        3,
-        True,
-        True,
-    )
-    assert named.code == 0, named.err
-    assert (outside / "store").is_dir()
-
-
-def test_a_store_that_everybody_can_write_is_refused(small: Project) -> None:
-    root = small.folder / ".recipe"
-    root.mkdir()
-    root.chmod(0o777)
-
-    outcomes = [small.run(*words) for words in STORE_VERBS]
-
-    assert {one.code for one in outcomes} == {3}
-    assert all("E754" in one.err and "chmod o-w" in one.err for one in outcomes)
 
 
 @pytest.mark.parametrize("link", ["file", "folder"])
@@ -182,17 +137,6 @@ def test_a_bundle_is_not_written_through_a_link(
     code, problem = refusal
     assert (outcome.code, problem in outcome.err) == (code, True), outcome.err
     assert seen(outside) == {".bashrc": MINE}
-
-
-@pytest.mark.parametrize("place", ["/dev/full", "pipe"])
-def test_what_is_no_file_is_not_replaced_and_not_waited_for(small: Project, place: str) -> None:
-    repository(small.folder, {})
-    os.mkfifo(small.folder / "pipe")
-
-    outcome = small.run("ci", "--from", "HEAD", "-o", place)
-
-    assert (outcome.code, "R027" in outcome.err) == (3, True), outcome.err
-    assert not (small.folder / place).is_file()
 
 
 def test_a_report_of_a_bug_is_not_written_through_a_link(

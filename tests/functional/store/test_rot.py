@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from engine.store import Store
-from engine.store.store import storage_problem
 from support.project import Project
 from support.runs import PLAIN, forget, manifests, report, run_folders, statuses
 
@@ -178,20 +177,6 @@ def test_store_verify_reads_every_byte_and_changes_nothing(finished: Project) ->
         ("run", "tiny"),
     ]
     assert set(root.rglob("*")) == before
-
-
-def test_a_full_disk_a_limit_and_a_link_have_codes_of_their_own(tmp_path: Path) -> None:
-    codes = {
-        number: storage_problem(OSError(number, os.strerror(number)), tmp_path).problems[0].code
-        for number in (errno.ENOSPC, errno.EFBIG, errno.ELOOP, errno.EROFS)
-    }
-
-    assert codes == {
-        errno.ENOSPC: "E710",
-        errno.EFBIG: "E742",
-        errno.ELOOP: "E753",
-        errno.EROFS: "E750",
-    }
 
 
 def test_a_plan_looks_at_a_damaged_store_and_changes_nothing(finished: Project) -> None:

@@ -12,7 +12,6 @@ from engine.backends import launches, trl
 from engine.backends.base import Launch, Trained
 from engine.errors import StageError
 from engine.stages import load_stage
-from engine.store import Store
 from engine.training import trials
 from engine.training.train import train_rows
 from support.project import Outcome, Project
@@ -226,30 +225,6 @@ def test_a_setting_whose_numbers_run_away_loses_and_the_sweep_goes_on(
     assert "no other one left a model that could be judged" in " ".join(outcome.err.split())
 
 
-def test_a_sweep_without_any_model_says_why(
-    unswept: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def runs_away(_training: Any, _context: Any) -> None:
-        raise StageError.one("B414", "the loss of step 3 is not a number")
-
-    monkeypatch.setattr(trials, "train_rows", runs_away)
-    outcome = unswept.run(*GATE)
-
-    assert outcome.code == 3
-    assert "B419" in " ".join(outcome.err.split())
-    assert "not a number" in " ".join(outcome.err.split())
-
-
-def test_the_answers_of_each_setting_are_kept(swept: Project) -> None:
-    root = swept.folder / ".recipe"
-
-    kept = [one for one in manifests(root) if one["stage"] == "setting"]
-    assert [sorted(file["name"] for file in one["files"]) for one in kept] == [
-        ["predictions.jsonl", "training.json"]
-    ] * 2
-    assert Store(root).get(kept[0]["key"]) is not None
-
-
 def test_the_winner_of_a_sweep_that_was_trained_before_leaves_no_weights(
     swept: Project, trained: list[Launch]
 ) -> None:
@@ -326,15 +301,6 @@ def test_rows_have_to_fit_every_setting_and_not_a_method_that_none_has(unswept: 
     assert fits.code == 0, fits.err
     assert "D390" in short.err
     assert "over 8" in shown.out
-
-
-def test_until_the_sweep_of_a_recipe_without_one_says_what_would_give_it_one(
-    project: Project,
-) -> None:
-    outcome = project.run("run", "recipe.yaml", "--until", "sweep")
-
-    assert outcome.code == 2
-    assert "set sweep," in outcome.err
 
 
 def test_an_accepted_sweep_is_reproduced_exactly_with_the_seed_that_was_chosen(

@@ -12,7 +12,6 @@ from support.runs import report
 from support.written_rows import (
     Writer,
     is_request,
-    label_of,
     lines_of,
     product_rows,
     reworded,
@@ -174,40 +173,6 @@ def test_a_budget_is_never_exceeded(here: Project, counting: Service) -> None:
     assert "X751" in uncounted.err
 
 
-def test_answers_that_have_another_form_or_label_are_refused_in_order(
-    here: Project, served: Service
-) -> None:
-    write = Writer()
-
-    def answer(body: Body) -> str:
-        if not is_request(body):
-            return label_of(body["messages"][-1]["content"])
-        number = body["seed"] - 6
-        odd = {
-            1: "no object",
-            2: '{"text": "short"}',
-            3: json.dumps({"text": write({**body, "seed": 8}).replace("the", "")}),
-            4: '{"other": "a key that was not asked for"}',
-        }
-        return odd.get(number) or write(body)
-
-    served.answer = answer
-    judge = {"endpoint": served.url, "model": "served", "name": "second", "shots": 2}
-    with_synthesis(here, served, vary={"tone": ["calm"]}, keep={"agreement": {"judge": judge}})
-    here.edit(data__synthesize__prompt="Write a {tone} sentence about {label}.")
-    outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
-    found = {row["number"]: row["why"] for row in lines_of(here.folder, "refused.jsonl")}
-
-    assert outcome.code == 0, outcome.err
-    assert found[1] == found[4] == "no object with the columns of a row"
-    assert found[2] == "longer or shorter than training rows"
-    assert "calm" in served.asked[0]["messages"][-1]["content"]
-    judged = [body for body in served.asked if not is_request(body)]
-    assert found_in(here)["synthetic"]["judge"] == "second"
-    assert {len(body["messages"]) for body in judged} == {5}, "two examples before each question"
-    assert all("seed" not in body for body in judged), "the most probable answer is asked for"
-
-
 def test_a_model_in_a_folder_writes_rows_too(here: Project) -> None:
     here.edit(
         data__synthesize={"teacher": {"path": "base", "name": "own"}, "rows": 6},
@@ -222,46 +187,6 @@ def test_a_model_in_a_folder_writes_rows_too(here: Project) -> None:
     assert synthetic["asked"] == 6
     assert sum(synthetic["refused"].values()) + synthetic["kept"] == 6
     assert synthetic["cost"] is None
-
-
-def test_objects_are_written_with_their_answers(here: Project, served: Service) -> None:
-    schema = {"type": "object", "properties": {"thing": {"type": "string"}}, "required": ["thing"]}
-    known = [{"text": f"they saw thing{n} at noon", "thing": f"thing{n}"} for n in range(80)]
-    (here.folder / "known.jsonl").write_text("\n".join(map(json.dumps, known)), "utf-8")
-
-    def answer(body: Body) -> str:
-        text = body["messages"][-1]["content"]
-        if not is_request(body):
-            word = next(one for one in text.split() if one.startswith("item"))
-            return json.dumps({"thing": "other" if word == "item10" else word})
-        number = body["seed"]
-        thing: dict[str, Any] = {"thing": f"item{number}"}
-        row = {"text": f"we lost item{number} twice", "answer": thing if number != 9 else {"a": 1}}
-        return json.dumps(row)
-
-    served.answer = answer
-    here.edit(
-        allow_moving=True,
-        task={"kind": "extraction", "instruction": "which?", "input": "{text}", "schema": schema},
-        data={
-            "sources": [{"path": "known.jsonl"}],
-            "answer": {"fields": {"thing": "thing"}},
-            "synthesize": {"teacher": {"endpoint": served.url, "model": "served"}, "rows": 8},
-            "checks": {"leakage": "warn", "near_duplicates": "off"},
-        },
-        splits={"by": "random", "train": 30, "validation": 10, "holdout": 30},
-        baselines=["majority"],
-        acceptance={"metrics": {"field_f1": {"min": 0.0}}},
-    )
-    outcome = here.run("run", "recipe.yaml", "--until", "synthesize")
-    found = {row["number"]: row["why"] for row in lines_of(here.folder, "refused.jsonl")}
-    kept = lines_of(here.folder, "synthetic.jsonl")
-
-    assert outcome.code == 0, outcome.err
-    assert found[3] == "an answer that does not fit the task"
-    assert found[4] == "another answer when asked again"
-    assert len(kept) + len(found) == 8
-    assert '{"thing":"item7"}' in [row["target"] for row in kept]
 
 
 def test_nothing_is_asked_where_the_recipe_cannot_be_run(here: Project, served: Service) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from support.chat_service import Body, Service, Trouble, serving
 from support.encoders import make_tiny_encoder
-from support.project import BAD, GOOD, Project, rows
+from support.project import GOOD, Project, rows
 from support.runs import report
 
 pytestmark = pytest.mark.thorough
@@ -181,30 +181,6 @@ def test_a_teacher_whose_answers_are_all_refused_ends_the_run_before_training(
     assert found["training"] is None
 
 
-def test_rows_near_the_holdout_or_known_already_are_left_out_and_counted(
-    project: Project, served: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(project.folder)
-    own = [text for text, _ in rows(KNOWN)]
-    fresh = [f"row {number} has nothing to do with it, {BAD[number % 5]}" for number in range(9)]
-    write_unlabelled(project, [*own, *fresh, fresh[0], ""])
-    with_teacher(project, endpoint(served))
-    project.edit(data__checks__empty="drop")
-    outcome = project.run("run", str(project.recipe), "--until", "teach")
-    teacher = found_in(project)["teacher"]
-    asked = {body["messages"][-1]["content"].partition("\n\n")[2] for body in served.asked}
-
-    assert outcome.code == 0, outcome.err
-    assert teacher["left_out"]["duplicate"] == 1
-    assert teacher["left_out"]["empty"] == 1
-    assert teacher["left_out"]["near the holdout"] >= 40
-    assert teacher["left_out"]["a training row already"] > 0
-    assert asked.issuperset(fresh)
-    answers = _answers(project)
-    assert {line["origin"] for line in answers} >= {"unlabelled.csv:142"}
-    assert all(line["kept"] for line in answers)
-
-
 def test_a_model_in_a_folder_teaches_and_unsure_answers_are_left_out(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,48 +261,6 @@ def test_a_baseline_teaches_what_it_learned_of_the_training_rows(
     assert sum(right) / len(right) > 0.8
     assert found["against_teacher"]["comparisons"], "the student is compared with it on the holdout"
     assert "model: encoder_linear" in found["resolved_recipe"]
-
-
-def test_objects_are_answered_and_learned_too(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(project.folder)
-    schema = {"type": "object", "properties": {"thing": {"type": "string"}}, "required": ["thing"]}
-    known = [{"text": f"we saw thing{n} today", "thing": f"thing{n}"} for n in range(60)]
-    (project.folder / "known.jsonl").write_text("\n".join(map(json.dumps, known)), "utf-8")
-    write_unlabelled(project, [f"they lost item{number} twice" for number in range(8)])
-
-    def thing(body: Body) -> str:
-        words = body["messages"][-1]["content"].split()
-        found = next(word for word in words if word.startswith(("thing", "item")))
-        return json.dumps({"thing": found} if found != "item3" else {"item": found})
-
-    with serving(Service(answer=thing)) as service:
-        with_teacher(project, endpoint(service))
-        project.edit(
-            task={
-                "kind": "extraction",
-                "instruction": "which?",
-                "input": "{text}",
-                "schema": schema,
-            },
-            data={
-                "sources": [{"path": "known.jsonl"}],
-                "answer": {"fields": {"thing": "thing"}},
-                "checks": {"leakage": "warn", "near_duplicates": "off"},
-            },
-            splits={"by": "random", "train": 20, "validation": 10, "holdout": 20},
-            baselines=[],
-            acceptance={"metrics": {"field_f1": {"min": 0.0}}},
-        )
-        outcome = project.run("run", str(project.recipe), "--until", "teach")
-    teacher = found_in(project)["teacher"]
-
-    assert outcome.code == 0, outcome.err
-    assert (teacher["asked"], teacher["kept"]) == (8, 7)
-    assert teacher["refused"] == {"does not fit the schema": 1}
-    answers = {line["answer"] for line in _answers(project) if line["kept"]}
-    assert '{"thing":"item1"}' in answers
 
 
 def _line_of(answer: dict[str, Any]) -> int:

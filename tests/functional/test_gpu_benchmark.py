@@ -32,29 +32,6 @@ def test_without_a_gpu_it_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "work").exists()
 
 
-def test_paths_without_time_are_named_and_left(tmp_path: Path) -> None:
-    words = ("--device", "cpu", "--minutes", "0")
-    done, again = gpu_benchmark(tmp_path, *words), gpu_benchmark(tmp_path, *words)
-
-    missing = [line for line in done.stdout.splitlines() if line.startswith("- ")]
-    assert done.returncode == 1
-    # Three methods, two backends, two ways.
-    assert len(missing) == 12
-    assert "- axolotl/qlora shared: no time was left: the same command goes on" in missing
-    assert "done before" not in again.stdout
-
-
-def test_a_path_that_fails_says_why_and_the_next_one_is_tried(tmp_path: Path) -> None:
-    (tmp_path / "base").mkdir()
-    base = str(tmp_path / "base")
-
-    done = gpu_benchmark(tmp_path, "--device", "cpu", "--only", "trl/lora", "--base", base)
-
-    assert done.returncode == 1
-    for way in ("shared", "plain"):
-        assert f"- trl/lora {way}: exit " in done.stdout
-
-
 def test_a_path_is_measured_once_and_stands_in_table_and_file(tmp_path: Path) -> None:
     base = str(make_pico_model(tmp_path / "base"))
     words = ("--device", "cpu", "--only", "trl/lora", "--base", base, "--steps", "2")

@@ -136,14 +136,3 @@ def test_single_answers_are_trained_with_kto(
     metrics = {one["name"]: one for one in report(project.folder / ".recipe")["holdout"]["metrics"]}
     assert metrics["preference_accuracy"]["n"] == 20
     assert metrics["accuracy_chosen_longer"]["value"] is None
-
-
-def test_pairs_for_a_loss_on_single_answers_are_refused_before_training(project: Project) -> None:
-    preferring(pairs(64), method__preference={"loss": "kto"})(project)
-
-    outcome = project.run("run", "recipe.yaml")
-
-    assert outcome.code == 3
-    assert "D427" in outcome.err
-    ran = statuses(project.folder / ".recipe")
-    assert (ran["baseline"], ran["train"]) == ("failed", "skipped")

@@ -155,12 +155,3 @@ def test_a_recipe_without_a_curve_has_no_such_stage(project: Project) -> None:
     assert forced.code == 2
     assert "R272" in forced.err
     assert only("gate").keys() == set(PLAIN)
-
-
-def test_the_plan_shows_the_stage_where_it_is_asked_for(curved: Project) -> None:
-    plan = curved.run("plan", "recipe.yaml")
-
-    assert plan.code == 0, plan.err
-    lines = [line.split()[0] for line in plan.out.splitlines() if line.startswith("  ")]
-    assert "2 trainings" in plan.out
-    assert lines.index("evaluate") < lines.index("resample") < lines.index("gate")

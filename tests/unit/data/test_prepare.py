@@ -99,6 +99,24 @@ def test_empty_texts_and_labels_are_refused_or_dropped() -> None:
     assert dropped.findings[0].count == 4
 
 
+def test_only_what_is_empty_is_reported() -> None:
+    messages = {(" ", "bad"): "1 row has an empty text", ("text", ""): "1 row has an empty label"}
+    for pair, message in messages.items():
+        (finding,) = run([*pairs(120), pair], empty="drop").summary.findings
+        assert finding.message == message
+
+
+def test_of_several_columns_the_blank_one_is_reported_and_not_the_text() -> None:
+    of = [
+        Row(origin=f"r:{at}", values={"text": text, "label": label, "more": "x" if at else " "})
+        for at, (text, label) in enumerate(pairs(120))
+    ]
+
+    (finding,) = run(of, text="{text}; {more}", empty="drop").summary.findings
+
+    assert finding.message == "1 row has a blank column in `task.input`"
+
+
 UNKNOWN = [*pairs(120), ("x", "Good"), ("y", "Good"), ("z", "ugly")]
 
 

@@ -145,6 +145,13 @@ def test_a_source_is_called_by_its_file() -> None:
     assert "| `tests.csv: sha256` |" in text
 
 
+def test_a_finding_of_two_values_says_what_it_means() -> None:
+    text = review_markdown(REVIEW)
+
+    assert "**weaker** (W101) | a bound on a metric was loosened |" in text
+    assert "waived (W502) | a pin was moved; waived: It was corrected. |" in text
+
+
 def test_what_is_wrong_stands_first() -> None:
     problem = Problem(code="R104", message="unknown key", place=Place(file="b.yaml", line=3))
     stays = replace(REVIEW, findings=())

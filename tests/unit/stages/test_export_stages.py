@@ -16,7 +16,6 @@ from engine.parity import ladder as rungs
 from engine.parity.files import leaving
 from engine.recipe.model import MaxDrop, Threshold
 from engine.runtime.llama import client
-from engine.runtime.llama.client import FileTokenizer
 from engine.stages import quantize, verify
 from engine.values import from_json
 from support.export_bench import Bench, exporting
@@ -241,28 +240,6 @@ def test_a_rung_that_loses_answers_is_named_with_how_many(bench: Bench) -> None:
     assert "adapter → merged" in refused["parity.merged"]
     assert "of 8 answers changed" in refused["parity.merged"]
     assert result["exported"] is None
-
-
-@pytest.mark.thorough
-def test_another_chat_template_in_the_file_is_refused(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _plain(bench)
-    for product in (bench.root / "products").glob("predictions-*"):
-        shutil.rmtree(product)
-    wrong = FileTokenizer(
-        chat_template="{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}",
-        bos_token="",
-        eos_token="",
-    )
-    monkeypatch.setattr(client, "file_tokenizer", lambda _path: wrong)
-
-    refused = _refused(_verify(bench))
-
-    for product in (bench.root / "products").glob("predictions-*"):
-        shutil.rmtree(product)
-    assert list(refused) == ["token_parity.template", "token_parity.users"]
-    assert "chat template in the file" in refused["token_parity.template"]
 
 
 @pytest.mark.thorough

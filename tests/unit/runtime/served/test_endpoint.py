@@ -342,24 +342,6 @@ def test_thoughts_before_an_answer_are_no_part_of_it(tmp_path: Path) -> None:
     assert served.replies[0].text.strip() == "positive"
 
 
-def test_a_proxy_of_the_environment_is_not_used_for_this_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    with serving(Service()) as service:
-        assert len(ask(service, tmp_path, rows=2).replies) == 2
-
-
-def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
-    away = Trouble(status=307, body="", headers={"Location": "http://127.0.0.1:9/v1"})
-
-    code, message = code_of(Service(trouble=lambda _body, _before: away), tmp_path, form=Form())
-
-    assert code == "E724"
-    assert "HTTP 307" in message
-
-
 def test_answers_in_the_file_are_one_object_a_line(tmp_path: Path) -> None:
     with serving(Service(answer=echo)) as service:
         ask(service, tmp_path, rows=4)

@@ -123,37 +123,32 @@ def _broken(path: Path, why: str) -> DataError:
 
 
 def rows_of_columns(path: Path, suffix: str) -> Found:
-    """Return the rows of a file of Arrow, or of Parquet that names the numbers of its labels.
+    """Return the rows of a Parquet file that names the numbers of its labels.
 
     None for other Parquet files, and for broken and large ones: their reader reads them a batch at a time, or reports
-    what is wrong.
+    what is wrong. DataError D328 for a file of Arrow.
     """
+    if suffix == ".arrow":
+        hint = "save it as Parquet, which keeps the names of its labels: Dataset.from_file(NAME).to_parquet(NAME)"
+        raise DataError.one(
+            "D328", f"`{path.name}` is a file of Arrow, which no recipe reads", hint=hint
+        )
     with needs_extra(f"reading `{path.name}` needs pyarrow", "data"):
         import pyarrow as pa  # an extra
         import pyarrow.parquet as pq
-    rows: Rows | None = None
-    names: dict[str, Names] = {}
-    reason = f"is larger than {LARGEST >> 20} MiB, which is too large to be written anew"
-    try:
-        if path.stat().st_size <= LARGEST:
-            with open_regular(path) as stream:
-                if suffix == ".arrow":
-                    table = pa.ipc.open_stream(stream).read_all()
-                    names, rows = _names_in_schema(table.schema.metadata), table.to_pylist()
-                elif names := _names_in_schema(pq.read_schema(stream).metadata):
-                    rows = pq.read_table(stream).to_pylist()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        why = str(error).splitlines()[0].lower() if str(error) else "it ends early"
-        rows, reason = None, f"cannot be read: {why}"
-    if rows is None and suffix == ".arrow":
-        hint = "save it as Parquet with the names of its labels"
-        raise DataError.one("D328", f"`{path.name}` {reason}", hint=hint)
-    if rows is None:
+    if path.stat().st_size > LARGEST:
         return None
-    why = "it is a file of the library `datasets`"
-    if not names or (named := coded(names)) is None:
-        return rows, why
-    return [new for row in rows for new in named[0](row)], f"{why}; {named[1]}"
+    try:
+        with open_regular(path) as stream:
+            if not (names := _names_in_schema(pq.read_schema(stream).metadata)):
+                return None
+            rows: Rows = pq.read_table(stream).to_pylist()
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        return None
+    turn, why = coded(names)
+    return [
+        new for row in rows for new in turn(row)
+    ], f"it is a file of the library `datasets`; {why}"
 
 
 def _names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:

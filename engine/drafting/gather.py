@@ -1,7 +1,6 @@
 """The rows of what was given: as the readers of a recipe read them, or turned into plain rows where they cannot."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
@@ -149,18 +148,8 @@ def _readings_of(file: GivenFile, encoding: str) -> Sequence[Reading]:
         return [replace(lines, encoding=encoding, columns=file.beside)]
     if not file.is_document:
         return readings_of(file.path, encoding=encoding, is_class=bool(file.label))
-    row: dict[str, Any] = {"file": file.path.name, "text": text_of(file.path, encoding)}
+    row = {"file": file.path.name, "text": text_of(file.path, encoding)}
     why = "each file is a text, in the folder of its class" if file.label else "each file is a text"
-    marks = file.path.with_suffix(".ann")
-    if marks.is_file():
-        # A text without marks has an empty file beside it.
-        marked = text_of(marks).splitlines() if marks.stat().st_size else []
-        row["spans"] = [
-            {"label": one[1], "start": int(one[2]), "end": int(one[3])}
-            for line in marked
-            if (one := re.match(r"T\d+\t(\S+) (\d+)(?: \d+;\d+)* (\d+)\t", line))
-        ]
-        why = "each text has its marks in a file beside it (.ann), as brat writes them"
     return [Reading(ref=local(file.path), format="text", made=(row,), why=why)]
 
 

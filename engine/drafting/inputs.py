@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import StatisticsError, correlation
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -216,9 +215,12 @@ def _without(parts: list[GivenFile], others: list[GivenFile]) -> tuple[list[Give
 def _related(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
     """Return what files are to each other: tables, texts with their marks, lines beside each other, or classes."""
     suffixes = {part.suffix for part in parts}
-    if {".ann", ".txt"} <= suffixes:
-        texts = [replace(part, is_document=True) for part in parts if part.suffix == ".txt"]
-        return texts, []
+    if ".ann" in suffixes:
+        raise DataError.one(
+            "D323",
+            f"`{next(part.path.name for part in parts if part.suffix == '.ann')}` holds marks as brat writes them",
+            hint="write each text and its marks as a line of JSON: `text`, and `spans` of start, end and label",
+        )
     if suffixes <= TABLES:
         return _by_name(parts), []
     if beside := _beside(parts):
@@ -256,21 +258,17 @@ def _role_of_texts(paths: Mapping[str, Path]) -> str | None:
     if any(path.stat().st_size > 1 << 28 for path in paths.values()):
         return None
     lines = {role: text_of(path).splitlines() for role, path in paths.items()}
-    lengths = {role: list(map(len, some)) for role, some in lines.items()}
     counts = set(map(len, lines.values()))
     if len(counts) > 1 or min(counts) < 4:
         return None
     varied = [role for role in lines if len(set(lines[role])) > max(2, min(counts) // 4)]
-    if len(varied) == len(lines) and not all(map(PATTERNS["language"].fullmatch, lines)):
-        # The lengths of a translation go together, those of two classes do not.
-        try:
-            if correlation(*(lengths[role] for role in varied[:2])) < 0.25:
-                return None
-        except StatisticsError:
-            return None
     # By the name of the file, else the longest lines that vary.
-    longest = max(varied or lines, key=lambda role: sum(lengths[role]))
-    return next((role for role in lines if PATTERNS["file of texts"].search(role)), longest)
+    texts = [role for role in lines if PATTERNS["file of texts"].search(role)]
+    are_languages = all(map(PATTERNS["language"].fullmatch, lines))
+    # Where all vary and no name says what they are, they are as well two classes.
+    if len(varied) == len(lines) and not texts and not are_languages:
+        return None
+    return next(iter(texts), max(varied or lines, key=lambda role: sum(map(len, lines[role]))))
 
 
 def _distinctions(files: Sequence[GivenFile]) -> list[str]:

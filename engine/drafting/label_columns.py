@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from engine.data.reading.row import Trouble
 from engine.data.reading.text import chunks
@@ -14,14 +14,13 @@ from engine.drafting.layout_table import (
     NEARLY,
     PATTERNS,
     SET,
-    WORDS,
     Columns,
     Recognised,
     Row,
     Rows,
+    Turned,
     columns_of,
     lower,
-    objects,
     texts,
     without,
 )
@@ -92,7 +91,7 @@ def named_labels(rows: Rows, names: Names) -> Recognised:
     return None
 
 
-def coded(columns: Mapping[str, Names], *, listed: bool = False) -> Recognised:
+def coded(columns: Mapping[str, Names], *, listed: bool = False) -> tuple[Turned, str]:
     """Return what replaces the numbers in columns by names; `listed` where a row may have several."""
 
     def turn(row: Row) -> Made:
@@ -143,7 +142,7 @@ def renamed(row: Row, _: Columns) -> Made:
 
 
 def lists_as_text(rows: Rows, _: Columns) -> Found:
-    """Find lists that are text in a table: `["a", "b"]` of JSON, or `['a', 'b']` as Python and numpy print it."""
+    """Find lists that are text in a table: `["a", "b"]` of JSON, or `['a', 'b']` as Python prints it."""
     columns = []
     for name in columns_of(rows):
         found = [_list_in(row[name]) for row in rows if row.get(name) not in (None, "")]
@@ -157,17 +156,13 @@ def read_lists(row: Row, at: Columns) -> Made:
 
 
 def _list_in(text: object) -> list[Any] | None:
-    """Return the list of a text; None for what holds none. Tags of Stack Overflow are one too: `<python><sql>`."""
+    """Return the list of a text; None for what holds none."""
     text = text.strip() if isinstance(text, str) else ""
-    if text[:1] not in ("[", "<"):
-        return None
-    for read in (parse_json, ast.literal_eval):
+    for read in (parse_json, ast.literal_eval) if text.startswith("[") else ():
         with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
             value = read(text)
             return value if isinstance(value, list) else None
-    if re.fullmatch(r"(<[^<>]+>\s*)+", text):
-        return re.findall(r"<([^<>]+)>", text)
-    return re.findall(r"'([^']*)'", text) if re.fullmatch(r"\[\s*('[^']*'\s*)+\]", text) else None
+    return None
 
 
 def numbered(rows: Rows, _: Columns) -> Found:
@@ -240,22 +235,3 @@ def set_flags(row: Row, at: Columns) -> Made:
     found = _set_in(row[at["name"]], row[at["name"]])
     if found or not at["is_one"]:
         yield {**row, at["name"]: found[0] if at["is_one"] else found}
-
-
-def names_of_objects(row: Row, at: Columns) -> Made:
-    yield {**row, at["name"]: [one["name"] for one in row[at["name"]]]}
-
-
-def _are_named(values: Sequence[Any]) -> bool:
-    """Whether values are lists of objects whose names come again, and which say little more."""
-    items = [item for some in values for item in some] if all(map(objects, values)) else []
-    names = [
-        item["name"]
-        for item in items
-        if isinstance(item.get("name"), str) and item.keys().isdisjoint(WORDS["more than a name"])
-        and not any(isinstance(one, Mapping | list) for one in item.values())
-    ]  # fmt: skip
-    return 0 < 2 * len(set(names)) <= len(names) == len(items)
-
-
-TESTS: Final = {"named objects": _are_named}

@@ -77,8 +77,7 @@ def _span(item: object) -> dict[str, Any] | None:
         # With the text of the part beside its name, the name is the last.
         name = next((one for one in reversed(item) if isinstance(one, str)), "")
     elif isinstance(item, Mapping):
-        # SageMaker keeps the place below a key of its own.
-        flat = {str(key).lower(): value for key, value in _flattened(item)}
+        flat = {str(key).lower(): value for key, value in item.items()}
         pair = next((flat[key] for key in WORDS["pairs"] if isinstance(flat.get(key), list)), None)
         pair = pair or [
             next((flat[key] for key in WORDS[what] if type(flat.get(key)) is int), None)
@@ -90,14 +89,6 @@ def _span(item: object) -> dict[str, Any] | None:
     if not pair or [type(each) for each in pair] != [int, int] or not name:
         return None
     return {"start": pair[0], "end": pair[1], "label": name}
-
-
-def _flattened(item: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the keys of an object and of those below it; a key above comes after, so that it wins."""
-    for value in item.values():
-        if isinstance(value, Mapping):
-            yield from _flattened(value)
-    yield from item.items()
 
 
 def _tags_in(value: Any) -> Any:

@@ -47,8 +47,8 @@ TESTS: Final[Mapping[str, Callable[[Sequence[Any]], bool]]] = {
 """Of the values of a column; the modules of layouts have more."""
 STEPS: Final[Mapping[str, Callable[..., Any]]] = {
     name: step
-    for module in (label_columns, marks, talks)
-    for name, step in {**vars(module), **module.TESTS, **TESTS}.items()
+    for table in (vars(label_columns), vars(marks), vars(talks), marks.TESTS, talks.TESTS, TESTS)
+    for name, step in table.items()
 }
 """What the table of layouts names."""
 

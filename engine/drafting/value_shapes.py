@@ -69,14 +69,10 @@ def _parts_below_intent(value: Mapping[str, Any]) -> Found:
 
 
 def _by_column(value: Mapping[str, Any]) -> Found:
-    """Read an object of columns, of rows by their index, of texts by their label, or of answers by their text."""
+    """Read an object of columns, of rows by their index, or of texts by their label."""
     parts = list(value.values())
     if all(isinstance(part, list) for part in parts):
         return _lists_of_columns(value) if len(value) > 1 else None
-    if texts(parts) and len(parts) >= FEWEST:
-        answer = "label" if 2 * len(set(parts)) <= len(parts) else "answer"
-        rows: Rows = [{"text": text, answer: one} for text, one in value.items()]
-        return rows, f"each text is the key of its {answer}"
     keys = [tuple(part) for part in parts if isinstance(part, Mapping)]
     if len(keys) < max(2, len(parts)):
         return None

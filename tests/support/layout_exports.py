@@ -88,30 +88,6 @@ def movies(path: Path) -> None:
     text(path / "imdb.vocab", "a\nb\n")
 
 
-def datasets_disk(path: Path) -> None:
-    """Write what `DatasetDict.save_to_disk` writes, with the library's own format."""
-    import pyarrow as pa
-
-    features = {
-        "text": {"dtype": "string", "_type": "Value"},
-        "label": {"names": NAMES, "_type": "ClassLabel"},
-    }
-    for place, cut in (("train", slice(0, 120)), ("test", slice(120, 160))):
-        rows = [{"text": t, "label": code(l)} for t, l in labelled()[cut]]
-        found = pa.Table.from_pylist(rows).replace_schema_metadata(
-            {"huggingface": json.dumps({"info": {"features": features}})}
-        )
-        (path / place).mkdir(parents=True)
-        with (
-            pa.OSFile(str(path / place / "data-00000-of-00001.arrow"), "wb") as sink,
-            pa.ipc.new_stream(sink, found.schema) as writer,
-        ):
-            writer.write_table(found)
-        document(path / place / "state.json", {"_data_files": []})
-        document(path / place / "dataset_info.json", {"features": features})
-    document(path / "dataset_dict.json", {"splits": ["train", "test"]})
-
-
 def named_parquet(path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -158,7 +134,6 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="first.bio", write=lambda p: text(p, "".join("".join(f"{t}\t{w}\n" for w, t in zip(*one, strict=True)) + "\n" for one in tagged())), kind="extraction", says=MARKED),
     Layout(name="wnut", write=lambda p: [text(p / name, "".join("".join(f"{w}\t{t}\n" for w, t in zip(*one, strict=True)) + "\n" for one in tagged()[cut])) for name, cut in (("wnut17train.conll", slice(0, 80)), ("emerging.dev.conll", slice(80, 100)), ("emerging.test.annotated", slice(100, 120)))], kind="extraction", says=MARKED, splits="column"),
     Layout(name="below.json", write=lambda p: document(p, {name: [t for t, l in labelled()[:157] if l == name] for name in NAMES}), kind="classification", says={**TOPIC}),
-    Layout(name="keys.json", write=lambda p: document(p, dict(labelled())), kind="classification", says={**TOPIC}),
     Layout(name="one.zip", write=lambda p: archive(p, {"rows.csv": labelled()}), kind="classification", says={**TOPIC}),
     Layout(name="two.zip", write=lambda p: archive(p, {"set/train.csv": labelled()[:120], "set/test.csv": labelled()[120:], "__MACOSX/set/._train.csv": []}), kind="classification", says={**TOPIC}, splits="column"),
     Layout(name="splits.xlsx", write=lambda p: workbook(p, {"train": [("text", "label"), *labelled()[:120]], "test": [("text", "label"), *labelled()[120:]]}), kind="classification", says={**TOPIC}, splits="column"),
@@ -166,7 +141,6 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="id2label", write=lambda p: named_beside(p, "train.jsonl", "id2label.json"), kind="classification", says={"task.labels": NAMES}),
     Layout(name="from_one", write=lambda p: named_beside(p, "train.csv", "classes.txt"), kind="classification", says={"task.labels": NAMES}),
     Layout(name="tweets", write=tweets, kind="classification", says={"task.labels": NAMES}, splits="column"),
-    Layout(name="datasets", write=datasets_disk, kind="classification", says={"task.labels": NAMES}, splits="column"),
     Layout(name="named.parquet", write=named_parquet, kind="extraction", says=MARKED),
     Layout(name="moses", write=moses, kind="generation", says={"data.answer.column": "de"}, splits="files"),
     Layout(name="movies", write=movies, kind="classification", says={**TOPIC}, splits="column"),
@@ -188,7 +162,6 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="sql.json", write=lambda p: document(p, [{"db_id": ("shop", "school")[n % 2], "query": f"SELECT {n} FROM t", "question": q, "question_toks": q.split()} for n, (q, _) in enumerate(answered())]), kind="generation", says={"data.answer.column": "query"}),
     Layout(name="yes_no.csv", write=lambda p: table(p, [("text", "plot", "cast", "music"), *((t, *(("no", "yes")[name in tags_of(n)] for name in ("plot", "cast", "music"))) for n, (t, _) in enumerate(labelled()))]), kind="multilabel"),
     Layout(name="crosses.csv", write=lambda p: table(p, [("text", "plot", "cast", "music"), *((t, *(("", "x")[name in tags_of(n)] for name in ("plot", "cast", "music"))) for n, (t, _) in enumerate(labelled()))]), kind="multilabel"),
-    Layout(name="overflow.csv", write=lambda p: table(p, [("Title", "Tags"), *((t, "".join(f"<{tag}>" for tag in tags_of(n))) for n, (t, _) in enumerate(labelled()))]), kind="multilabel", says={"data.label.column": "Tags"}),
     Layout(name="turns.csv", write=lambda p: table(p, [("conversation_id", "role", "content"), *((n, who, what) for n, one in enumerate(answered()) for who, what in zip(("user", "assistant"), one, strict=True))]), kind="chat"),
     Layout(name="compared", write=lambda p: [p.mkdir(), *(lines(p / f"{place}.jsonl", [{"chosen": f"\n\nHuman: {q}\n\nAssistant: {a}", "rejected": f"\n\nHuman: {q}\n\nAssistant: No."} for q, a in answered()[cut]]) for place, cut in (("train", slice(0, 90)), ("test", slice(90, 120))))], kind="preference", splits="column"),
     Layout(name="rows.jsonl.gz", write=lambda p: p.write_bytes(gzip.compress("".join(json.dumps({"text": t, "label": l}) + "\n" for t, l in labelled()).encode())), kind="classification", says={**TOPIC}),

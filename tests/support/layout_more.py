@@ -33,20 +33,6 @@ def speakers(path: Path) -> None:
     table(path, found)
 
 
-def genres(path: Path) -> None:
-    """Write a column of objects with names, as text."""
-    rows = [
-        (
-            str(at),
-            t,
-            str([{"id": n, "name": name} for n, name in enumerate(tags_of(at))]),
-            str(at % 9),
-        )
-        for at, (t, _) in enumerate(labelled())
-    ]
-    table(path, [("id", "overview", "genres", "budget"), *rows])
-
-
 def pairs(path: Path) -> None:
     """Write the texts of pairs in columns whose names differ by a number alone."""
     rows = [(str(n % 2), str(n), t, f"{t} again") for n, (t, _) in enumerate(labelled())]
@@ -117,13 +103,6 @@ FILES: tuple[Written, ...] = (
     ),
     ("western.csv", western, "classification", {"data.sources.0.encoding": "cp1252"}, "divided"),
     ("talks.csv", speakers, "chat", {}, "divided"),
-    (
-        "movies.csv",
-        genres,
-        "multilabel",
-        {"data.label.column": "genres", "task.input": "{overview}"},
-        "divided",
-    ),
     ("pairs.tsv", pairs, "classification", {"task.input": "{#1 String}\n{#2 String}"}, "divided"),
     ("cloud.csv", services, "classification", BY_LABEL, "column"),
     ("bedrock.jsonl", bedrock, "chat", {}, "divided"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from support.layout_files import (
     answered,
+    brat,
     document,
     labelled,
     lines,
@@ -153,6 +154,8 @@ COPIED = Layout(
     kind="",
 )
 REFUSED: tuple[tuple[str, Any, str], ...] = (
+    ("brat", brat, "holds marks as brat writes them"),
+    ("rows.arrow", lambda p: text(p, "ARROW1"), "save it as Parquet"),
     ("features.txt", lambda p: text(p, "".join(f"{'+-'[at % 2]}1 3:0.5 {at + 4}:1 999:-2e-3\n" for at in range(40))), "numbered features (libsvm)"),
     ("trees.conllu", lambda p: text(p, "".join("# text = x\n" + "".join(f"{n}\t{w}\t{w}\tX\t_\t_\t0\troot\t_\t_\n" for n, w in enumerate(words, 1)) + "\n" for words, _ in tagged())), "is a treebank (CoNLL-U)"),
     ("exam.csv", lambda p: table(p, [("question", *LETTERS, "answer"), *((q, *asked(at).values()) for at, (q, _) in enumerate(answered()))]), "questions with choices"),

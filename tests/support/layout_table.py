@@ -11,7 +11,6 @@ from typing import Any
 from support.layout_files import (
     TOPICS,
     answered,
-    brat,
     class_files,
     class_folders,
     columns_of_metadata,
@@ -102,7 +101,6 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(name="eng.train", write=conll, kind="extraction"),
     Layout(name="two_columns.conll", write=lambda p: conll(p, columns=2), kind="extraction"),
     Layout(name="ner.csv", write=lambda p: table(p, [("Sentence #", "Word", "POS", "Tag"), *((f"Sentence: {n + 1}" if not at else "", w, "NN", t) for n, (words, tags) in enumerate(tagged()) for at, (w, t) in enumerate(zip(words, tags, strict=True)))]), kind="extraction"),
-    Layout(name="brat", write=brat, kind="extraction", says={"data.answer.spans.of": "text"}),
     Layout(name="nlu.yml", write=rasa, kind="classification", says={"data.label.column": "intent"}),
     Layout(name="nested.jsonl", write=lambda p: lines(p, [{"text": t, "output": v} for t, v in orders()]), kind="extraction", says={"data.answer.column": "output", "task.schema.properties.count.type": "integer"}),
     Layout(name="wrapped.json", write=lambda p: document(p, {"meta": {"n": 3}, "data": [{"text": t, "label": l} for t, l in labelled()]}), kind="classification", says={"data.sources.0.records": "data"}),

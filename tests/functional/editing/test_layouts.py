@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from support.layout_exports import EXPORTS, archive, movies, named_parquet
-from support.layout_files import brat, labelled, lines, table, tagged, text
+from support.layout_files import labelled, lines, table, tagged, text
 from support.layout_more import MORE
 from support.layout_odd import ODD
 from support.layout_public import COPIED, PUBLIC, REFUSED
@@ -82,12 +82,12 @@ def test_a_file_of_rows_is_never_overwritten(folder: Path, run: Run) -> None:
 
 
 def test_what_was_laid_out_anew_is_reported(folder: Path, run: Run) -> None:
-    brat(folder / "notes")
+    text(folder / "notes.txt", "".join(f"__label__{label} {one}\n" for one, label in labelled()))
 
-    outcome = run("init", "notes")
+    outcome = run("init", "notes.txt")
 
     assert (
-        "wrote notes.rows.jsonl (its rows: each text has its marks in a file beside it (.ann)"
+        "wrote notes.rows.jsonl (its rows: each line holds its labels as fastText writes them)"
         in outcome.out
     )
 
@@ -154,12 +154,11 @@ def test_a_broken_archive_is_refused(folder: Path, run: Run) -> None:
     assert (outcome.code, "D346" in outcome.err) == (3, True)
 
 
-@pytest.mark.parametrize("name", ["rows.parquet", "rows.arrow"])
-def test_a_damaged_table_of_columns_is_refused(folder: Path, run: Run, name: str) -> None:
+def test_a_damaged_table_of_columns_is_refused(folder: Path, run: Run) -> None:
     named_parquet(folder / "whole.parquet")
-    (folder / name).write_bytes((folder / "whole.parquet").read_bytes()[:-40])
+    (folder / "rows.parquet").write_bytes((folder / "whole.parquet").read_bytes()[:-40])
 
-    outcome = run("init", name)
+    outcome = run("init", "rows.parquet")
 
     assert (outcome.code, "D328" in outcome.err) == (3, True)
 

@@ -117,7 +117,7 @@ LIMITS: Final[Sequence[Limit]] = (
     ("a config of another tool", "recipe/text/source:MAX_BYTES", CHARACTERS, "R425"),
     (
         "columns of rows that are drafted from",
-        "drafting/reshape:MOST_COLUMNS",
+        "drafting/layouts:MOST_COLUMNS",
         COUNT,
         "R030",
     ),

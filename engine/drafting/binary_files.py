@@ -1,20 +1,20 @@
-"""Rows of files that hold no text: workbooks (xlsx, xls), and Arrow and Parquet of the library `datasets`."""
+"""Rows of files that hold no text: workbooks (xlsx, xls), and Parquet files of the library `datasets`."""
 
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, time
 from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
 from engine.data.splitting.column import PLACES
-from engine.drafting.label_columns import Names, coded
+from engine.drafting.label_numbers import names_in_schema, with_names
 from engine.drafting.roles import are_classes
 from engine.drafting.table_text import Found, Rows, filled, rows_below_header
 from engine.errors import DataError, needs_extra
-from engine.files.reading import open_regular, parse_json
+from engine.files.reading import open_regular
 
 WORKBOOKS: Final = (".xlsx", ".xlsm", ".xls")
 COLUMNAR: Final = (".arrow", ".parquet", ".pq")
@@ -100,7 +100,7 @@ def _table(cells: Sequence[Sequence[Any]], sheet: Any) -> Table:
     for (first, left), (last, _) in sheet.merged_cell_ranges or ():
         for row in table[first + 1 : last + 1]:
             row[left] = row[left] or table[first][left]
-    return [row for row in table if any(text.strip() for text in row)]
+    return [row for row in table if filled(row)]
 
 
 def _text(cell: Any) -> str:
@@ -140,34 +140,11 @@ def rows_of_columns(path: Path, suffix: str) -> Found:
         return None
     try:
         with open_regular(path) as stream:
-            if not (names := _names_in_schema(pq.read_schema(stream).metadata)):
+            if not (names := names_in_schema(pq.read_schema(stream).metadata)):
                 return None
             rows: Rows = pq.read_table(stream).to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None
-    turn, why = coded(names)
-    return [
-        new for row in rows for new in turn(row)
-    ], f"it is a file of the library `datasets`; {why}"
-
-
-def _names_in_schema(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
-    """Return the names of the labels of each column, as `datasets` keeps them in the schema of a file."""
-    try:
-        value: Any = parse_json((metadata or {}).get(b"huggingface", b"{}").decode())
-        features = value["info"]["features"]
-        found = {str(column): class_names(feature) for column, feature in features.items()}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
-    return {column: dict(enumerate(names)) for column, names in found.items() if names}
-
-
-def class_names(feature: object) -> list[str]:
-    """Return what a feature of `datasets` calls its numbers; nothing where it is none of labels."""
-    if isinstance(feature, list) and feature:
-        return class_names(feature[0])
-    if not isinstance(feature, Mapping):
-        return []
-    if feature.get("_type") == "ClassLabel":
-        return [str(name) for name in feature.get("names") or []]
-    return class_names(feature.get("feature"))
+    turn, why = with_names(names)
+    found = [new for row in rows for new in turn(row)]
+    return found, f"it is a file of the library `datasets`; {why}"

@@ -13,10 +13,10 @@ from engine.data.examples.turns import Turn, read_tools
 from engine.data.reading.row import Row
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
 from engine.drafting.inputs import GivenFile, Inputs, settled
-from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of, may_say_split, splits
+from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
+from engine.drafting.layouts import may_say_split, plain_rows, splits
 from engine.drafting.profile import Profile, is_called, profile_of
 from engine.drafting.reading import Reading, local, readings_of
-from engine.drafting.reshape import reshaped
 from engine.drafting.roles import are_classes
 from engine.drafting.value_shapes import NoRowsError
 from engine.values import Value, replace
@@ -86,7 +86,7 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
         own = {LABEL: reading.label} if reading.label and are_labels and not is_answered else {}
         own |= {SPLIT: reading.into} if reading.into else {}
         rows += [{**row, **own} for row in some]
-    turned, more_whys = reshaped(rows, inputs.names)
+    turned, more_whys = plain_rows(rows, inputs.names)
     return written(turned, rows_file, list(dict.fromkeys([*whys, *more_whys])), notes)
 
 
@@ -96,7 +96,7 @@ def _are_plain(readings: Sequence[Reading], sample: Sequence[Values], inputs: In
     # A label beside the lines is the answer, whatever else stands beside them.
     has_label = any(is_called(name, LABEL) for name in columns)
     is_settled = readings[0].beside and not inputs.names and has_label
-    if not is_settled and reshaped(sample, inputs.names)[1]:
+    if not is_settled and plain_rows(sample, inputs.names)[1]:
         return False
     # The first rows may be of one split.
     may_be_split = any(map(may_say_split, columns))

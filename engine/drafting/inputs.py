@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.drafting.binary_files import COLUMNAR, WORKBOOKS
 from engine.drafting.encodings import text_of
-from engine.drafting.label_columns import Names, names_in
+from engine.drafting.label_numbers import Names, names_in
 from engine.drafting.layout_table import PATTERNS, split_in, split_named
 from engine.drafting.reading import Reading, local
 from engine.errors import DataError
@@ -81,23 +81,10 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
         return Inputs(parts=(GivenFile(path=paths[0]),), names=_names_beside(paths[0]))
     data = [file for file in files if not PATTERNS["no data"].match(file.name)]
     # A handbook or a knowledge base: each page is a text.
-    are_pages = not data
-    files = data or [file for file in files if PATTERNS["page"].match(file.name)]
-    unread = [path.name for path in paths if path not in files and not path.is_dir()]
-    notes = []
-    labelled = [file for file in files if not _unlabelled(file, paths)]
-    if count := len(files) - len(labelled) if labelled else 0:
-        first = next(file for file in files if _unlabelled(file, paths))
-        shown = f" and {count - 1:,} more are" if count > 1 else " is"
-        notes = [f"{first.name}{shown} left out: named as without labels"]
-        files = labelled
-    notes += [f"left out, no file of rows: {', '.join(unread)}"] if unread else []
-    # A project of Rasa: its domain, rules and stories are no rows.
-    yamls = [file for file in files if file.suffix.lower() in (".yml", ".yaml")]
-    examples = [one for one in yamls if yamls[1:] and re.search(r"(?m)^nlu:", text_of(one))]
-    if examples and (others := [file.name for file in yamls if file not in examples]):
-        files = examples
-        notes.append(f"left out, without examples of Rasa: {', '.join(others)}")
+    pages = [] if data else [file for file in files if PATTERNS["page"].match(file.name)]
+    unread = [path.name for path in paths if path not in data + pages and not path.is_dir()]
+    notes = [f"left out, no file of rows: {', '.join(unread)}"] if unread else []
+    files, more = _with_answers(data or pages, paths)
     called = {file: names for file in files if (names := names_in(file))}
     if len(called) < len(files):
         files = [file for file in files if file not in called]
@@ -106,16 +93,10 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
             "D320", f"`{paths[0]}` holds no file of data", hint="name the files themselves"
         )
     parts = [GivenFile(path=file, into=_split_of(file, paths)) for file in files]
+    notes += more
     # Files of another format may have named the only other split.
-    for step in (settled, _of_one_format, settled):
+    for step in (settled, _of_one_format, settled, _pages if pages else _related):
         parts, more = step(parts)
-        notes += more
-    if are_pages:
-        several = len({part.path.parent for part in parts}) > 1
-        parts = _by_folder(parts) if several else parts
-        parts = [replace(part, is_document=True) for part in parts]
-    else:
-        parts, more = _related(parts)
         notes += more
     order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
     parts.sort(key=lambda part: (order[part.into], str(part.path)))
@@ -127,12 +108,6 @@ def _names_beside(path: Path) -> Names | None:
     beside = (path.with_name(name) for name in sorted(entries_of(path.parent)))
     texts = (one for one in beside if one.suffix in (".txt", ".json") and one.name != path.name)
     return next(filter(None, (names_in(one) for one in texts if one.is_file())), None)
-
-
-def _unlabelled(file: Path, paths: Sequence[Path]) -> bool:
-    """Whether the name of a file, or its folder's, says that its rows have no answers."""
-    root = next((p for p in paths if p.is_dir() and file.is_relative_to(p)), file.parent)
-    return any(PATTERNS["unlabelled"].fullmatch(part) for part in file.relative_to(root).parts)
 
 
 def _files(paths: Sequence[Path]) -> Iterable[Path]:
@@ -157,13 +132,37 @@ def _files(paths: Sequence[Path]) -> Iterable[Path]:
             yield file
 
 
+def _below(file: Path, paths: Sequence[Path]) -> tuple[str, ...]:
+    """Return the parts of a file's path below the folder that was named."""
+    roots = [path for path in paths if path.is_dir() and file.is_relative_to(path)]
+    return file.relative_to(roots[0]).parts if roots else (file.name,)
+
+
+def _with_answers(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Leave out files whose names say that their rows have no answers, and those of a project of Rasa but examples."""
+    notes = []
+    unlabelled = [
+        file for file in files if any(map(PATTERNS["unlabelled"].fullmatch, _below(file, paths)))
+    ]
+    if unlabelled and len(unlabelled) < len(files):
+        files = [file for file in files if file not in set(unlabelled)]
+        count = len(unlabelled) - 1
+        shown = f" and {count:,} more are" if count else " is"
+        notes.append(f"{unlabelled[0].name}{shown} left out: named as without labels")
+    yamls = [file for file in files if file.suffix.lower() in (".yml", ".yaml")]
+    examples = [one for one in yamls if yamls[1:] and re.search(r"(?m)^nlu:", text_of(one))]
+    if examples and (others := [file.name for file in yamls if file not in examples]):
+        files = examples
+        notes.append(f"left out, without examples of Rasa: {', '.join(others)}")
+    return files, notes
+
+
 def _split_of(file: Path, paths: Sequence[Path]) -> str:
     """Return the split that the file's own name says, else the nearest folder below what was named."""
-    roots = [path for path in paths if path.is_dir() and file.is_relative_to(path)]
-    parts = file.relative_to(roots[0]).parts if roots else (file.name,)
+    *folders, name = _below(file, paths)
     # `cooking.train`: the ending says it, where it is no format.
-    stems = unpacked_name(parts[-1]).name.rsplit(".", 1)
-    return next(filter(None, map(split_in, (*stems, *reversed(parts[:-1])))), "")
+    stems = unpacked_name(name).name.rsplit(".", 1)
+    return next(filter(None, map(split_in, (*stems, *reversed(folders)))), "")
 
 
 def settled[T: (GivenFile, Reading)](parts: list[T]) -> tuple[list[T], list[str]]:
@@ -193,16 +192,13 @@ def _of_one_format(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
 
     # Of formats of equally many files, the one with the training rows, then with the most.
     common = max(groups, key=weight)
-    if common not in TABLES:
-        return parts, []
     # A split that has no file of that format has its own.
     has = {part.into for part in groups[common]}
-    others = [
+    return _without(parts, [
         part
         for part in parts
-        if part.suffix != common and (part.into in has or part.suffix not in TABLES)
-    ]
-    return _without(parts, others)
+        if common in TABLES and part.suffix != common and (part.into in has or part.suffix not in TABLES)
+    ])  # fmt: skip
 
 
 def _without(parts: list[GivenFile], others: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
@@ -212,16 +208,21 @@ def _without(parts: list[GivenFile], others: list[GivenFile]) -> tuple[list[Give
     return [part for part in parts if part.path not in left], notes
 
 
+def _pages(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+    several = len({part.path.parent for part in parts}) > 1
+    parts = _by_folder(parts) if several else parts
+    return [replace(part, is_document=True) for part in parts], []
+
+
 def _related(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
     """Return what files are to each other: tables, texts with their marks, lines beside each other, or classes."""
-    suffixes = {part.suffix for part in parts}
-    if ".ann" in suffixes:
+    if brat := [part.path.name for part in parts if part.suffix == ".ann"]:
         raise DataError.one(
             "D323",
-            f"`{next(part.path.name for part in parts if part.suffix == '.ann')}` holds marks as brat writes them",
+            f"`{brat[0]}` holds marks as brat writes them",
             hint="write each text and its marks as a line of JSON: `text`, and `spans` of start, end and label",
         )
-    if suffixes <= TABLES:
+    if all(part.suffix in TABLES for part in parts):
         return _by_name(parts), []
     if beside := _beside(parts):
         return beside, []
@@ -240,13 +241,14 @@ def _beside(parts: list[GivenFile]) -> list[GivenFile]:
     main = _role_of_texts({role: groups[0][role].path for role in roles}) if are_alike else None
     if main is None or len(parts) != len(groups) * len(roles):
         return []
+    others = [role for role in roles if role != main]
     return [
         replace(
             group[main],
             beside=tuple(
-                ColumnFile(column=role, written=group[role].path.name, ref=local(group[role].path))
-                for role in roles
-                if role != main
+                ColumnFile(column=role, written=path.name, ref=local(path))
+                for role in others
+                for path in [group[role].path]
             ),
         )
         for group in groups
@@ -278,7 +280,7 @@ def _distinctions(files: Sequence[GivenFile]) -> list[str]:
         name = unpacked_name(file.path.name)
         # `rt-polarity.pos`, `all.nl`: an ending that is no format distinguishes files.
         plain = name.stem if name.suffix.lower() in TABLES | {".txt"} else name.name
-        words = re.split(r"[^\w]+|[_\d]+", plain)
+        words = re.split(r"[\W_\d]+", plain)
         found.append([word for word in words if word and not split_named(word.lower())])
     shared = set[str].intersection(*map(set, found))
     return ["_".join(word for word in words if word not in shared) for words in found]

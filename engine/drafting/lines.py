@@ -1,18 +1,16 @@
-"""Files of lines that hold more than a text: a label in each line, a word and its tag, intents with their examples."""
+"""Files of lines that hold more than a text: labels in each line, or a word and its tag."""
 
 import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from engine.drafting.layout_steps import are_tags, text_of_words
 from engine.drafting.layout_table import NEARLY, PATTERNS, TABLE
-from engine.drafting.marks import are_tags, marked_text, text_of_words
 from engine.drafting.table_text import Found, Rows, divider_of
-from engine.errors import DataError
 
 FEWEST: Final = 4
-RASA: Final = "examples stand below their intents, as Rasa writes them"
 
 
 def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
@@ -24,22 +22,9 @@ def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
     filled = [line for line in lines if line.strip()]
     if len(filled) < FEWEST:
         return None
-    if found := _fasttext(filled):
-        return found
     has_sentences = 0.02 * len(filled) < len(lines) - len(filled) < 0.5 * len(lines)
-    if is_table:
-        return _tagged_words(lines) if has_sentences else None
-    return rows_of_intents(lines) or _tagged_words(lines) or _labelled(filled)
-
-
-def refuse_numbers(text: str, name: str) -> None:
-    """Refuse lines that hold no text to learn from: numbered features, or trees of sentences. DataError D323."""
-    lines = [line for line in text[: 1 << 20].splitlines() if line.strip()][:300]
-    for what in TABLE["lines that are no text"] if len(lines) >= FEWEST else ():
-        some = [line for line in lines if not line.startswith("#")]
-        found = sum(bool(re.fullmatch(what["line"], line)) for line in some)
-        if re.search(what["name"], name) and found >= NEARLY * len(some) > 0:
-            raise DataError.one("D323", what["why"].format(name=name), hint=what["hint"])
+    tagged = _tagged_words(lines) if has_sentences or not is_table else None
+    return _fasttext(filled) or tagged or (None if is_table else _labelled(filled))
 
 
 def _fasttext(filled: Sequence[str]) -> Found:
@@ -75,44 +60,19 @@ def _tagged_words(lines: Sequence[str]) -> Found:
     words = [row for row in sample if len(row) == width and not row[0].startswith("-DOCSTART-")]
     if width < 2 or len(sample) < FEWEST or len(words) < 0.9 * len(sample):
         return None
-    places = (-1, *range(width - 1))
+    places = (width - 1, *range(width - 1))
     at = next((at for at in places if are_tags([row[at] for row in words], NEARLY)), None)
     if at is None:
         return None
-    # The words are in the first column that is no number, as CoNLL-U has one before them.
+    # The words are in the first column that is no number.
     worded = (n for n in range(width) if not all(row[n].isdigit() for row in words[:200]))
-    word_at = next((n for n in worded if n != at % width), 0)
+    word_at = next((n for n in worded if n != at), 0)
     rows = []
     for block in blocks:
         pairs = [(row[word_at], row[at]) for row in block if len(row) == width and is_tag(row[at])]
         if pairs and not block[0][0].startswith("-DOCSTART-"):
             rows.append(text_of_words(*zip(*pairs, strict=True)))
     return rows, "each line holds a word and its tag"
-
-
-def rows_of_intents(lines: Sequence[str]) -> Found:
-    """Read Rasa's training data in Markdown: `## intent:greet` and examples as a list below it; None without."""
-    rows: Rows = []
-    intent = ""
-    for line in lines:
-        if line.startswith("##"):
-            heading = re.match(r"##\s*intent:\s*(\S+)", line)
-            intent = heading[1] if heading else ""
-        elif intent and (example := re.match(r"\s*[-*+]\s+(.+)", line)):
-            rows.append(example_of_intent(example[1], intent))
-    return (rows, RASA) if rows else None
-
-
-def example_of_intent(text: str, intent: str) -> dict[str, Any]:
-    """Return an example of Rasa as a row: its text without the marks, its intent and the marked parts."""
-    parts, end = [], 0
-    for match in PATTERNS["entity of Rasa"].finditer(text):
-        named = re.search(r'"entity"\s*:\s*"([^"]+)"', match[3] or "")
-        name = match[2] or (named[1] if named else match[3] or "")
-        parts += [(text[end : match.start()], ""), (match[1], name.split(":")[0])]
-        end = match.end()
-    found = marked_text([*parts, (text[end:], "")])
-    return {"text": found["text"].strip(), "intent": intent, "entities": found["spans"]}
 
 
 def _labelled(filled: Sequence[str]) -> Found:

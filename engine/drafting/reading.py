@@ -18,7 +18,7 @@ from engine.drafting.binary_files import (
 )
 from engine.drafting.encodings import text_of
 from engine.drafting.layout_table import split_in
-from engine.drafting.lines import refuse_numbers, rows_of_intents, rows_of_lines
+from engine.drafting.lines import rows_of_lines
 from engine.drafting.table_text import (
     LOOKED_AT,
     Found,
@@ -82,45 +82,33 @@ def readings_of(
     `is_class`: its name is the class of what it holds, so that its lines are texts alone. DataError where it cannot be
     read, or holds no rows.
     """
-    suffix = suffix_of(path.name)
+    suffix, named = suffix_of(path.name), format_of(path.name)
     if suffix in WORKBOOKS:
-        return (_made(path, rows_of_workbook(path)),)
+        return (made_of(path, rows_of_workbook(path)),)
     if suffix in COLUMNAR:
-        found = rows_of_columns(path, suffix)
-        return (_made(path, found) if found else Reading(ref=local(path), format="parquet"),)
+        columns = rows_of_columns(path, suffix)
+        return (made_of(path, columns) if columns else Reading(ref=local(path), format="parquet"),)
     # No rows are made of lines of JSON and of XML: their beginning shows how they are read.
-    is_held = format_of(path.name) not in ("jsonl", "xml") and path.stat().st_size <= LARGEST
+    is_held = named not in ("jsonl", "xml") and path.stat().st_size <= LARGEST
     text = text_of(path, encoding, most=None if is_held else HEAD)
-    is_text = is_class and suffix == ".txt"
-    if is_held and not is_text and (found := _rows_of_text(text, path.name)):
-        return (_made(path, found),)
-    return _as_source(path, text, encoding)
+    found: Found = None
+    if is_held and suffix in (".yml", ".yaml"):
+        found = rows_of_yaml(text, path.name)
+    elif is_held and named in DELIMITERS:
+        found = rows_of_lines(text, is_table=True) or rows_of_table(text, DELIMITERS[named])
+    elif is_held and named != "json" and not (is_class and suffix == ".txt"):
+        # A JSON value, or a tag, is what the usual readers recognise by themselves.
+        found = rows_of_lines(text, is_table=text.lstrip()[:1] in ("{", "<"))
+    return (made_of(path, found),) if found else _as_source(path, text, encoding)
 
 
-def _made(path: Path, found: tuple[Sequence[Mapping[str, Any]], str]) -> Reading:
+def made_of(path: Path, found: tuple[Sequence[Mapping[str, Any]], str]) -> Reading:
     made = Reading(ref=local(path), format="jsonl", made=found[0], why=found[1])
     lengths = RowLengths()
     for row in made.rows():
         lengths.add(row)
     lengths.check(Trouble(path.name))
     return made
-
-
-def _rows_of_text(text: str, name: str) -> Found:
-    """Return the rows of a text that a recipe cannot read as it stands, and what it is; None where it can."""
-    suffix, named = suffix_of(name), format_of(name)
-    if suffix in (".yml", ".yaml"):
-        return rows_of_yaml(text, name)
-    if suffix in (".md", ".markdown"):
-        return rows_of_intents(text.splitlines())
-    if named == "json":
-        return None
-    if named in DELIMITERS:
-        found = rows_of_lines(text, is_table=True)
-        return found or rows_of_table(text, DELIMITERS[named])
-    refuse_numbers(text, name)
-    # A JSON value, or a tag, is what the usual readers recognise by themselves.
-    return rows_of_lines(text, is_table=text.lstrip()[:1] in ("{", "<"))
 
 
 def _as_source(path: Path, text: str, encoding: str) -> tuple[Reading, ...]:
@@ -131,12 +119,7 @@ def _as_source(path: Path, text: str, encoding: str) -> tuple[Reading, ...]:
             f"`{path.name}` is a page of HTML, which holds no rows",
             hint="save its table as CSV or .xlsx, or its text as .txt",
         )
-    found, why = _format(head, named)
-    delimiter = divider_of(head) if found in ("csv", "lines") else ""
-    if delimiter:
-        found, why = "csv", f"its columns are divided by `{delimiter}`"
-    elif found == "lines" and divider_of(head, ",") and not named:
-        found, why = "csv", "its columns are divided by commas"
+    found, why, delimiter = _format(head, named)
     reading = Reading(
         ref=local(path), format=found, says_format=found != named, encoding=encoding, why=why,
         delimiter=delimiter,
@@ -154,29 +137,35 @@ def _as_source(path: Path, text: str, encoding: str) -> tuple[Reading, ...]:
     return (reading,)
 
 
-def _format(head: str, named: str | None) -> tuple[Any, str]:
-    """Return the format, and why where the name does not tell it."""
+def _format(head: str, named: str | None) -> tuple[Any, str, str]:
+    """Return the format, why where the name does not tell it, and what divides columns where no comma does."""
     lines = [line for line in head.split("\n")[:LOOKED_AT] if line.strip()]
     first = lines[0].lstrip() if lines else ""
-    found = named or "", ""
-    # Many files called `.json` hold one JSON value a line.
-    if named == "json" and len(lines) > 1 and all(map(_is_json, lines[:2])):
-        found = "jsonl", "each line is a JSON value"
-    elif named == "csv" and "\t" in first and "," not in first:
-        found = "tsv", "its columns are divided by tabs"
-    if named not in (None, "lines"):
-        return found
     tabs = {line.count("\t") for line in lines}
+    is_open = named in (None, "lines")
     # `[billing] My card …` is a line with its label.
-    if first.startswith(("{", "[")) and not re.match(r"\[\s*(?!true|false|null)[A-Za-z_]", first):
-        is_line = _is_json(first)
-        found = ("jsonl", "each line is a JSON value") if is_line else ("json", "it is JSON")
-    elif re.match(r"<(?!s>|\|)", first):  # and no mark of a chat template
-        found = "xml", "it begins with a tag"
-    elif len(tabs) == 1 and tabs != {0}:
-        found = "tsv", "each line has as many tabs"
-    elif not named:
-        found = "lines", "each line is taken for a row"
+    is_value = first.startswith(("{", "[")) and not re.match(
+        r"\[\s*(?!true|false|null)[A-Za-z_]", first
+    )
+    is_table = is_open or named == "csv"
+    found = named or "lines", "" if named else "each line is taken for a row", ""
+    # Many files called `.json` hold one JSON value a line.
+    if (named == "json" and len(lines) > 1 and all(map(_is_json, lines[:2]))) or (
+        is_open and is_value and _is_json(first)
+    ):
+        found = "jsonl", "each line is a JSON value", ""
+    elif is_open and is_value:
+        found = "json", "it is JSON", ""
+    elif is_open and re.match(r"<(?!s>|\|)", first):  # and no mark of a chat template
+        found = "xml", "it begins with a tag", ""
+    elif is_open and len(tabs) == 1 and tabs != {0}:
+        found = "tsv", "each line has as many tabs", ""
+    elif named == "csv" and "\t" in first and "," not in first:
+        found = "tsv", "its columns are divided by tabs", ""
+    elif is_table and (delimiter := divider_of(head)):
+        found = "csv", f"its columns are divided by `{delimiter}`", delimiter
+    elif not named and divider_of(head, ","):
+        found = "csv", "its columns are divided by commas", ""
     return found
 
 
@@ -214,9 +203,9 @@ def _with_header(reading: Reading, head: str) -> Reading:
         table = [line.rstrip("\r").split("\t") for line in lines[:LOOKED_AT]]
     if not table[1:] or names_columns(table[0], table[1:]):
         return reading
-    whole = [row for row in table if len(row) == len(table[0])]
+    even = [row for row in table if len(row) == len(table[0])]
     why = "the first row is data: the columns are named here"
-    return replace(reading, header=names_for(list(zip(*whole, strict=True))), why=why)
+    return replace(reading, header=names_for(list(zip(*even, strict=True))), why=why)
 
 
 def _of_json(reading: Reading, text: str) -> tuple[Reading, ...]:
@@ -226,7 +215,7 @@ def _of_json(reading: Reading, text: str) -> tuple[Reading, ...]:
         # The reader reports what is wrong, with the line.
         return (reading,)
     if found := rows_of_value(value):
-        return (_made(reading.path, found),)
+        return (made_of(reading.path, found),)
     arrays = dict(arrays_in(value))
     if not arrays:
         raise NoRowsError.one(
@@ -234,16 +223,15 @@ def _of_json(reading: Reading, text: str) -> tuple[Reading, ...]:
             f"`{reading.path.name}` holds no array of objects, so it has no rows",
             hint="rows are objects of one array, or one object a line",
         )
-
-    def of(name: str, into: str = "") -> Reading:
-        columns = zip(*arrays[name], strict=True) if isinstance(arrays[name][0], list) else ()
-        return replace(reading, records=name, header=names_for(list(columns)), into=into)
-
     # A key is called after a split: `train`, `oos_train`, `test`.
     parts = {name: split for name in arrays if (split := split_in(name))}
-    if {"train", "holdout"} <= set(parts.values()):
-        return tuple(of(name, part) for name, part in parts.items())
-    return (of(max(arrays, key=lambda name: len(arrays[name]))),)
+    if not {"train", "holdout"} <= set(parts.values()):
+        parts = {max(arrays, key=lambda name: len(arrays[name])): ""}
+    found_readings = []
+    for name, into in parts.items():
+        columns = list(zip(*arrays[name], strict=True)) if isinstance(arrays[name][0], list) else []
+        found_readings.append(replace(reading, records=name, header=names_for(columns), into=into))
+    return tuple(found_readings)
 
 
 def _commonest_tag(head: str) -> str:
@@ -256,9 +244,8 @@ def _commonest_tag(head: str) -> str:
             del inside[-1:]
             continue
         counts[*inside[:12], name] += 1
-        if not alone:
-            inside.append(name)
+        inside += [] if alone else [name]
     repeated = [path for path, count in counts.items() if count > 1]
-    if repeated:
-        return min(repeated, key=lambda path: (len(path), -counts[path]))[-1]
-    return next(reversed(counts), ("",))[-1]
+    if not repeated:
+        return next(reversed(counts), ("",))[-1]
+    return min(repeated, key=lambda path: (len(path), -counts[path]))[-1]

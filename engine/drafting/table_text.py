@@ -72,27 +72,20 @@ def is_quoted(lines: Sequence[str]) -> bool:
 
 def names_columns(first: Sequence[str], rest: Table) -> bool:
     """Whether a row names columns: its cells are short, different, no numbers, and no values that come again."""
-    if _come_again(first, rest):
-        return False
+    is_over = False
     for at, cell in enumerate(first):
-        filled = [row[at] for row in rest if len(row) > at and row[at].strip()]
+        below = [row[at].strip() for row in rest if len(row) > at and row[at].strip()]
+        if cell.strip() in below:
+            return False
         # A word over numbers, or over labels none of which it is.
-        are_numbers = all(map(is_number, filled))
-        is_apart = not is_number(cell) if are_numbers else COME_AGAIN * len(set(filled)) <= len(filled)  # fmt: skip
-        if cell.strip() and len(filled) >= ENOUGH_BELOW and is_apart:
-            return True
+        is_other = COME_AGAIN * len(set(below)) <= len(below)
+        if all(map(is_number, below)):
+            is_other = not is_number(cell)
+        is_over |= bool(cell.strip()) and len(below) >= ENOUGH_BELOW and is_other
     # A table of pandas has no name over its index.
     names = [cell.strip() for cell in first if cell.strip()]
     are_names = all(map(PATTERNS["name"].match, names))
-    return bool(names) and len(set(names)) == len(names) and are_names
-
-
-def _come_again(cells: Sequence[str], rest: Table) -> bool:
-    """Whether a filled cell of the first row stands below itself too."""
-    return any(
-        cell.strip() and any(len(row) > at and row[at].strip() == cell.strip() for row in rest)
-        for at, cell in enumerate(cells)
-    )
+    return is_over or (bool(names) and len(set(names)) == len(names) and are_names)
 
 
 def names_for(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
@@ -100,13 +93,12 @@ def names_for(columns: Sequence[Sequence[Any]]) -> tuple[str, ...]:
     cells = [list(map(str, column)) for column in columns]
     # Objects hold what was marked or noted of a text.
     marks = [all(isinstance(cell, Mapping) for cell in column) for column in columns]
+    sizes = [(not marks[at], *_text_size(held)) for at, held in enumerate(cells)]
+    text = sizes.index(max(sizes)) if sizes else -1
     words = [{cell.strip().lower() for cell in held} for held in cells]
     splits = [
         some <= PLACES.keys() and "train" in {PLACES[word].split for word in some} for some in words
     ]
-    text = max(
-        range(len(columns)), key=lambda at: (not marks[at], *_text_size(cells[at])), default=0
-    )
     free = [at for at in range(len(columns)) if at != text and not marks[at] and not splits[at]]
     ranks = {at: _label_rank(cells[at]) for at in free}
     label = min(free, key=ranks.__getitem__, default=-1)
@@ -157,34 +149,28 @@ def is_number(cell: object) -> bool:
 
 def rows_of_table(text: str, usual: str) -> Found:
     """Return the rows of a table whose first lines are more than the names of its columns; None of any other table."""
+    delimiter, why, start = usual, "", text.find("\n") + 1
+    head = cells_of(text.splitlines(keepends=True), usual, most=LOOKED_AT)
+    names = [name for name in head[0] if name.strip()] if head else []
+    again = next((name for name in names if names.count(name) > 1), "")
+    is_even = len(names) > 1 and {len(row) for row in head} == {len(names)}
     if stated := re.match(r"\ufeff?sep=(.)\r?\n", text):
         # Excel's own line, which says how it shall be read.
+        text, delimiter = text[stated.end() :], stated[1]
         why = "its first line says what divides its columns"
-        return _below_header(text[stated.end() :], stated[1], why)
-    start = text.find("\n") + 1
-    if (orange := PATTERNS["header of Orange"].match(text, start)) and orange[0].strip("\t,\r\n"):
+    elif (orange := PATTERNS["header of Orange"].match(text, start)) and orange[0].strip("\t,\r\n"):
+        text = text[:start] + text[orange.end() :]
         why = "two lines below the names say what its columns hold, as Orange writes them"
-        return _below_header(text[:start] + text[orange.end() :], usual, why)
-    lines = text.splitlines(keepends=True)
-    head = cells_of(lines, usual, most=LOOKED_AT)
-    if not head:
-        return None  # the reader reports it with its line
-    # Exports of issue trackers name several columns alike.
-    again = next((name for name in head[0] if name.strip() and head[0].count(name) > 1), "")
-    if again and names_columns(head[0], head[1:]):
-        why = f"`{again}` names several of its columns: the others are numbered"
-        return _below_header(text, usual, why)
-    # Decimal commas divide nothing, and semicolons in cells nothing either.
-    is_even = filled(head[0]) > 1 and {len(row) for row in head} == {filled(head[0])}
-    is_divided = is_even or divider_of(text, ";|\t")
-    for delimiter in () if is_divided else dict.fromkeys((usual, *",;\t|")):
-        if _has_titles(cells_of(lines, delimiter, most=LOOKED_AT)):
-            return _below_header(text, delimiter, "lines stand above the names of its columns")
-    return None
-
-
-def _below_header(text: str, delimiter: str, why: str) -> Found:
-    table = cells_of(text.splitlines(keepends=True), delimiter)
+    elif again and names_columns(head[0], head[1:]):
+        # Exports of issue trackers name several columns alike.
+        why = f"`{again}` names several of its columns: their cells are a list"
+    elif head and not is_even and not divider_of(text, ";|\t"):
+        # Decimal commas divide nothing, and semicolons in cells nothing either.
+        for delimiter in dict.fromkeys((usual, *",;\t|")):
+            if _has_titles(cells_of(text.splitlines(keepends=True), delimiter, most=LOOKED_AT)):
+                why = "lines stand above the names of its columns"
+                break
+    table = cells_of(text.splitlines(keepends=True), delimiter) if why else []
     return (list(rows_below_header(table)), why) if table else None
 
 
@@ -203,15 +189,21 @@ def names_at(table: Table) -> tuple[int, int]:
     return next((at for at, size in enumerate(sizes) if size >= fewest), 0), width
 
 
-def rows_below_header(table: Table) -> Iterator[dict[str, str]]:
+def rows_below_header(table: Table) -> Iterator[dict[str, Any]]:
+    """Yield the rows below the names; the cells of columns of one name are a list."""
     top, width = names_at(table)
     header = [cell.strip() for cell in table[top]] if table else []
-    given = named([*header, *[""] * (width - len(header))])
-    names = [
-        name if name not in given[:at] else f"{name}_{at + 1}" for at, name in enumerate(given)
-    ]
+    places: dict[str, list[int]] = {}
+    for at, name in enumerate(named([*header, *[""] * (width - len(header))])):
+        places.setdefault(name, []).append(at)
     for row in table[top + 1 :]:
-        yield dict(zip(names, [*row, *[""] * (len(names) - len(row))], strict=False))
+        cells = dict(enumerate(row))
+        yield {
+            name: cells.get(first, "")
+            if not more
+            else list(dict.fromkeys(filter(None, map(cells.get, (first, *more)))))
+            for name, (first, *more) in places.items()
+        }
 
 
 def filled(row: Sequence[str]) -> int:

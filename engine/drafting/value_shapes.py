@@ -1,8 +1,6 @@
-"""Values of JSON and YAML as rows: arrays that a recipe can name, and shapes that have to be laid out anew.
+"""Values of JSON and YAML as rows: arrays that a recipe can name, and shapes that have to be laid out anew."""
 
-YAML that other tools wrote, aliases and merges included, is read by libyaml, within limits.
-"""
-
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
@@ -10,13 +8,12 @@ from typing import Any, ClassVar, Final
 import yaml
 
 from engine.data.examples.template import as_text
-from engine.drafting.layout_table import objects, texts
-from engine.drafting.lines import RASA, example_of_intent
-from engine.drafting.marks import marked_text
+from engine.drafting.layout_steps import marked_text
+from engine.drafting.layout_table import PATTERNS, objects, texts
 from engine.drafting.profile import may_be_called
 from engine.drafting.table_text import Found, Rows
 from engine.errors import DataError
-from engine.files.reading import MAX_DEPTH
+from engine.files.reading import MAX_DEPTH, parse_json
 from engine.recipe.text.compose import MAX_WHOLE, plain_value
 from engine.recipe.text.source import PARSER
 
@@ -26,6 +23,7 @@ MOST_ROWS: Final = 8 << 20
 """Characters of a file of rows; libyaml reads about one million of them a second."""
 PLAIN: Final = "tag:slm-recipe,plain"
 """Of a scalar without quotes in a file of rows."""
+RASA: Final = "examples stand below their intents, as Rasa writes them"
 ODD_NUMBER: Final = "it holds a number that is not finite, or too large"
 
 
@@ -48,31 +46,14 @@ def arrays_in(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str,
 
 def rows_of_value(value: Any) -> Found:
     """Return the rows of a value in which no array of objects holds them; None of any other value."""
-    if isinstance(value, Mapping):
-        return _parts_below_intent(value) or _by_column(value)
-    if isinstance(value, list) and len(value) >= FEWEST and texts(value):
-        return [{"text": one} for one in value], "it holds a list of texts"
-    return None
-
-
-def _parts_below_intent(value: Mapping[str, Any]) -> Found:
-    """Read SNIPS' examples: `{"PlayMusic": [{"data": [{"text": "play "}, {"text": "jazz", "entity": "genre"}]}]}`."""
-    rows: Rows = []
-    for label, examples in value.items():
-        for item in examples if isinstance(examples, list) else ():
-            parts: Any = item.get("data") if isinstance(item, Mapping) else None
-            if not objects(parts) or not texts([part.get("text") for part in parts]):
-                return None
-            named = ((p["text"], str(p.get("entity", p.get("slot_name")) or "")) for p in parts)
-            rows.append({**marked_text(named), "label": label})
-    return (rows, "each text is in parts below its intent, as SNIPS writes it") if rows else None
-
-
-def _by_column(value: Mapping[str, Any]) -> Found:
-    """Read an object of columns, of rows by their index, or of texts by their label."""
-    parts = list(value.values())
+    if isinstance(value, list):
+        is_usable = len(value) >= FEWEST and texts(value)
+        return (
+            ([{"text": text} for text in value], "it holds a list of texts") if is_usable else None
+        )
+    parts = list(value.values()) if isinstance(value, Mapping) else []
     if all(isinstance(part, list) for part in parts):
-        return _lists_of_columns(value) if len(value) > 1 else None
+        return _parts_below_intent(value) or _lists_by_name(value) if parts else None
     keys = [tuple(part) for part in parts if isinstance(part, Mapping)]
     if len(keys) < max(2, len(parts)):
         return None
@@ -81,21 +62,34 @@ def _by_column(value: Mapping[str, Any]) -> Found:
         return rows, "it holds an object for each column"
     # Rows may lack a key, but they share most of them.
     if len(parts) >= FEWEST and len(set(keys[0]).intersection(*keys)) >= 2:
-        return [dict(part) for part in parts], "it holds its rows by their names"
+        return parts, "it holds its rows by their names"
     return None
 
 
-def _lists_of_columns(value: Mapping[str, list[Any]]) -> Found:
+def _parts_below_intent(value: Mapping[str, list[Any]]) -> Found:
+    """Read SNIPS' examples: `{"PlayMusic": [{"data": [{"text": "play "}, {"text": "jazz", "entity": "genre"}]}]}`."""
+    rows: Rows = []
+    for label, examples in value.items():
+        for item in examples:
+            parts: Any = item.get("data") if isinstance(item, Mapping) else None
+            if not objects(parts) or not texts([part.get("text") for part in parts]):
+                return None
+            named = ((p["text"], str(p.get("entity", p.get("slot_name")) or "")) for p in parts)
+            rows.append({**marked_text(named), "label": label})
+    return (rows, "each text is in parts below its intent, as SNIPS writes it") if rows else None
+
+
+def _lists_by_name(value: Mapping[str, list[Any]]) -> Found:
     """Read a list for each column, else the texts of each label."""
     parts = list(value.values())
     items = [item for part in parts for item in part]
-    is_flat = not any(isinstance(item, list | Mapping) for item in items)
+    if len(parts) < 2 or any(isinstance(item, list | Mapping) for item in items):
+        return None
     # Texts of as many for each label, which no column is called after.
     is_known = any(may_be_called(name, "text", "label", "answer", "id") for name in value)
-    worded = sum(" " in str(one) for one in items)
+    worded = sum(" " in str(item) for item in items)
     are_texts = len(parts) > 2 and not is_known and worded >= 0.95 * len(items)
-    is_long = len({len(part) for part in parts}) == 1 and len(parts[0]) >= FEWEST
-    if is_long and is_flat and not are_texts:
+    if len({len(part) for part in parts}) == 1 and len(parts[0]) >= FEWEST and not are_texts:
         rows = [dict(zip(value, row, strict=True)) for row in zip(*parts, strict=True)]
         return rows, "it holds a list for each column"
     rows = [{"text": text, "label": label} for label, some in value.items() for text in some]
@@ -103,21 +97,19 @@ def _lists_of_columns(value: Mapping[str, list[Any]]) -> Found:
     return (rows, "its texts stand below their label") if is_usable else None
 
 
-def rows_of_yaml(text: str, name: str) -> Found:
-    """Return the rows of Rasa's `nlu` (intents with their examples), of a list of objects, or of a value as in JSON."""
+def rows_of_yaml(text: str, name: str) -> tuple[Rows, str]:
+    """Return the rows of Rasa's `nlu` (intents with their examples), else of a value as in JSON."""
     try:
-        value = load_rows(text)
+        value = parse_json(json.dumps(load_rows(text), default=str))
     except (yaml.YAMLError, ValueError) as error:
         raise DataError.one("D325", f"`{name}` is not YAML: {error}") from error
-    if rows := _named(value):
-        return rows, "it is a list of objects in YAML"
-    if isinstance(value, Mapping):
-        if isinstance(value.get("nlu"), list):
-            return [*_examples_of_rasa(value["nlu"])], RASA
-        if found := _by_column(value):
-            return found
-        if rows := max(map(_named, value.values()), key=len, default=[]):
-            return rows, "it holds a list of objects in YAML"
+    if isinstance(value, Mapping) and isinstance(value.get("nlu"), list):
+        return [*_examples_of_rasa(value["nlu"])], RASA
+    if found := rows_of_value(value):
+        return found
+    arrays = [array for _, array in arrays_in(value) if objects(array)]
+    if arrays:
+        return max(arrays, key=len), "it holds a list of objects in YAML"
     raise NoRowsError.one(
         "D326",
         f"`{name}` holds no list of objects, so it has no rows",
@@ -125,24 +117,26 @@ def rows_of_yaml(text: str, name: str) -> Found:
     )
 
 
-def _named(value: object) -> Rows:
-    """Return the objects of a list, with texts as keys; nothing of any other value."""
-    items = value if isinstance(value, list) and objects(value) else []
-    return [{str(name): one for name, one in item.items()} for item in items]
-
-
 def _examples_of_rasa(blocks: list[Any]) -> Iterator[dict[str, Any]]:
     for block in blocks:
-        if not isinstance(block, Mapping) or not isinstance(block.get("intent"), str | int | float):
-            continue
-        given = block.get("examples")
-        if not isinstance(given, list):
-            given = str(given or "").splitlines()
-        for item in given:
+        intent = as_text(block.get("intent")) if isinstance(block, Mapping) else None
+        given = block.get("examples") if intent else []
+        for item in given if isinstance(given, list) else str(given or "").splitlines():
             example = str(item.get("text", "") if isinstance(item, Mapping) else item)
-            if example.strip(" -"):
-                plain = example.strip().removeprefix("-").strip()
-                yield example_of_intent(plain, as_text(block["intent"]) or "")
+            if plain := example.strip().removeprefix("-").strip():
+                yield _example_of_intent(plain, intent or "")
+
+
+def _example_of_intent(text: str, intent: str) -> dict[str, Any]:
+    """Return an example of Rasa as a row: its text without the marks, its intent and the marked parts."""
+    parts, end = [], 0
+    for match in PATTERNS["entity of Rasa"].finditer(text):
+        named = re.search(r'"entity"\s*:\s*"([^"]+)"', match[3] or "")
+        name = match[2] or (named[1] if named else match[3] or "")
+        parts += [(text[end : match.start()], ""), (match[1], name.split(":")[0])]
+        end = match.end()
+    found = marked_text([*parts, (text[end:], "")])
+    return {"text": found["text"].strip(), "intent": intent, "entities": found["spans"]}
 
 
 class RowParser(PARSER):  # type: ignore[misc]
@@ -152,8 +146,7 @@ class RowParser(PARSER):  # type: ignore[misc]
     """
 
     yaml_implicit_resolvers: ClassVar[dict[str | None, list[tuple[str, re.Pattern[str]]]]] = {
-        "<": [("tag:yaml.org,2002:merge", re.compile(r"<<\Z"))],
-        None: [(PLAIN, re.compile(""))],
+        None: [(PLAIN, re.compile(""))]
     }
 
 
@@ -173,34 +166,21 @@ def load_rows(text: str) -> Any:
 
 
 def load_yaml(text: str, *, most: int, parser: Any = PARSER) -> Any:
-    """Return the value of a YAML text of at most so many characters, those of its aliases counted where they stand.
+    """Return the value of a YAML text of at most so many characters.
 
-    yaml.YAMLError where it is none, ValueError where it is longer or nested too deep, and as `usual`.
+    yaml.YAMLError where it is none, ValueError where it is longer, nested too deep or has aliases, and as `usual`.
     """
-    sizes: dict[str | None, int] = {}
-    # Of each list and mapping that is open: its anchor, and the characters in it.
-    opened: list[tuple[str | None, int]] = [(None, 0)]
     if len(text) > most:
         raise ValueError(f"longer than {most:,} characters")
+    depth, aliases = 0, []
     for event in yaml.parse(text, Loader=PARSER):
-        size = 0
-        if isinstance(event, yaml.CollectionStartEvent):
-            opened.append((event.anchor, 0))
-            if len(opened) > MAX_DEPTH:
-                raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
-            continue
-        if isinstance(event, yaml.AliasEvent):
-            # One within itself has no end.
-            size = sizes.get(event.anchor, most)
-        elif isinstance(event, yaml.ScalarEvent):
-            size = sizes[event.anchor] = len(event.value)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, size = opened.pop()
-            sizes[anchor] = size
-        anchor, before = opened[-1]
-        opened[-1] = (anchor, before + size + 1)
-        if before + size >= most:
-            raise ValueError(f"its aliases make it longer than {most:,} characters")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        aliases += [event.anchor] if isinstance(event, yaml.AliasEvent) else []
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+    if aliases:
+        raise ValueError(f"it holds the alias `*{aliases[0]}`: write its value there")
     loader = parser(text)
     try:
         return usual(loader.get_single_data())

@@ -158,7 +158,6 @@ EXPORTS: tuple[Layout, ...] = (
     Layout(name="llama3.jsonl", write=lambda p: in_template(p, "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n{q}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n{a}<|eot_id|>"), kind="chat"),
     Layout(name="guanaco.jsonl", write=lambda p: in_template(p, "### Human: {q}### Assistant: {a}"), kind="chat"),
     Layout(name="alpaca_text.jsonl", write=lambda p: in_template(p, "Below is an instruction.\n\n### Instruction:\n{q}\n\n### Response:\n{a}"), kind="generation"),
-    Layout(name="alternate.jsonl", write=lambda p: lines(p, [{"id": str(n), "data": [q, a, "Sure?", "Yes."]} for n, (q, a) in enumerate(answered())]), kind="chat"),
     Layout(name="sql.json", write=lambda p: document(p, [{"db_id": ("shop", "school")[n % 2], "query": f"SELECT {n} FROM t", "question": q, "question_toks": q.split()} for n, (q, _) in enumerate(answered())]), kind="generation", says={"data.answer.column": "query"}),
     Layout(name="yes_no.csv", write=lambda p: table(p, [("text", "plot", "cast", "music"), *((t, *(("no", "yes")[name in tags_of(n)] for name in ("plot", "cast", "music"))) for n, (t, _) in enumerate(labelled()))]), kind="multilabel"),
     Layout(name="crosses.csv", write=lambda p: table(p, [("text", "plot", "cast", "music"), *((t, *(("", "x")[name in tags_of(n)] for name in ("plot", "cast", "music"))) for n, (t, _) in enumerate(labelled()))]), kind="multilabel"),

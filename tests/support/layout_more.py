@@ -25,14 +25,6 @@ def western(path: Path) -> None:
     path.write_bytes(f"Anliegen;Abteilung\n{rows}".encode("cp1252"))
 
 
-def speakers(path: Path) -> None:
-    """Write a turn a row, of two speakers that are numbers."""
-    found = [("conv_id", "utterance_idx", "speaker_idx", "utterance")]
-    for at, pair in enumerate(ROUNDS):
-        found += [(f"c{at}", str(n), str(n), one) for n, one in enumerate(pair)]
-    table(path, found)
-
-
 def pairs(path: Path) -> None:
     """Write the texts of pairs in columns whose names differ by a number alone."""
     rows = [(str(n % 2), str(n), t, f"{t} again") for n, (t, _) in enumerate(labelled())]
@@ -102,7 +94,6 @@ FILES: tuple[Written, ...] = (
         "divided",
     ),
     ("western.csv", western, "classification", {"data.sources.0.encoding": "cp1252"}, "divided"),
-    ("talks.csv", speakers, "chat", {}, "divided"),
     ("pairs.tsv", pairs, "classification", {"task.input": "{#1 String}\n{#2 String}"}, "divided"),
     ("cloud.csv", services, "classification", BY_LABEL, "column"),
     ("bedrock.jsonl", bedrock, "chat", {}, "divided"),
@@ -126,20 +117,6 @@ FILES: tuple[Written, ...] = (
         lambda p: text(p, "".join(f"{t} .@{label}\n" for t, label in labelled())),
         "classification",
         BY_LABEL,
-        "divided",
-    ),
-    (
-        "nlu.md",
-        lambda p: text(
-            p,
-            "\n".join(
-                f"## intent:{name}\n"
-                + "".join(f"- {t}\n" for t, label in labelled() if label == name)
-                for name in NAMES
-            ),
-        ),
-        "classification",
-        {"data.label.column": "intent", "task.labels": NAMES},
         "divided",
     ),
     (

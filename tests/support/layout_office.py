@@ -112,7 +112,6 @@ OFFICE: tuple[Layout, ...] = (
     Layout(name="form.csv", write=lambda p: table(p, [("Timestamp", "What went wrong? Describe it.", "Which team helped you?"), *((f"1/{at % 28 + 1}/2025 10:00:00", t, l) for at, (t, l) in enumerate(TEAMS))]), kind="classification", says={"data.label.column": "Which team helped you?"}),
     Layout(name="merged.xlsx", write=merged, kind="classification", says={"data.label.column": "Team"}),
     Layout(name="prompts.jsonl", write=lambda p: lines(p, [{"prompt": f"{t}\n\n###\n\n", "completion": f" {l}"} for t, l in TEAMS]), kind="classification", says={"data.label.column": "completion"}),
-    Layout(name="tags.csv", write=lambda p: table(p, [("text", "tag_1", "tag_2"), *((t, l, "urgent" if at % 3 else "") for at, (t, l) in enumerate(TEAMS))]), kind="multilabel", says={"data.label.column": "tag"}),
     Layout(name="parts.json", write=lambda p: document(p, {"conversations": [{"id": str(at), "tags": {"tags": [{"name": l}]}, "source": {"body": t}} for at, (t, l) in enumerate(TEAMS)]}), kind="classification", says={"data.label.column": "tags.tags.0.name"}),
     Layout(name="links.csv", write=lambda p: table(p, [("headline", "link", "checked"), *((t, f"https://example.org/{at}", "no") for at, (t, _) in enumerate(TEAMS))]), kind="text"),
     Layout(name="nested.json", write=nested, kind="classification", says={"data.label.column": "queue.name", "data.checks.empty": "drop"}),

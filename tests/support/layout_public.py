@@ -133,7 +133,7 @@ PUBLIC: tuple[Layout, ...] = (
     Layout(name="assistant", write=rasa_project, kind="classification", says={"data.label.column": "intent", "task.labels": NAMES}),
     Layout(name="conll2003", write=named_entities, kind="extraction", splits="column"),
     Layout(name="spacy.json", write=lambda p: document(p, [[t, {"entities": [list(one) for one in found]}] for t, found in spans()]), kind="extraction", says={"data.answer.spans.of": "text"}),
-    Layout(name="cats.json", write=lambda p: document(p, [[t, {"cats": {name: float(name == l) for name in NAMES}}] for t, l in ROWS]), kind="classification", says={"data.label.column": "cats", "task.labels": NAMES}),
+    Layout(name="cats.json", write=lambda p: document(p, [[t, {"cats": {name: float(name == l) for name in NAMES}}] for t, l in ROWS]), kind="classification", says={"data.label.column": "cats.0", "task.labels": NAMES}),
     Layout(name="squad2.json", write=paragraphs, kind="generation", says={"task.input": "{context}\n{question}", "data.answer.column": "answers"}),
     Layout(name="chosen.json", write=lambda p: document(p, [{"id": at, "text": t, "topic": {"choices": tags_of(at)} if len(tags_of(at)) > 1 else tags_of(at)[0]} for at, (t, _) in enumerate(ROWS) if tags_of(at)]), kind="multilabel", says={"data.label.column": "topic"}),
     Layout(name="Tweets.csv", write=lambda p: table(p, [("tweet_id", "airline_sentiment", "airline_sentiment_confidence", "airline", "retweet_count", "text"), *((at, l, 1, ("A1", "B2")[at % 2], at % 2, t) for at, (t, l) in enumerate(ROWS))]), kind="classification", says={"data.label.column": "airline_sentiment"}),
@@ -156,8 +156,7 @@ COPIED = Layout(
 REFUSED: tuple[tuple[str, Any, str], ...] = (
     ("brat", brat, "holds marks as brat writes them"),
     ("rows.arrow", lambda p: text(p, "ARROW1"), "save it as Parquet"),
-    ("features.txt", lambda p: text(p, "".join(f"{'+-'[at % 2]}1 3:0.5 {at + 4}:1 999:-2e-3\n" for at in range(40))), "numbered features (libsvm)"),
-    ("trees.conllu", lambda p: text(p, "".join("# text = x\n" + "".join(f"{n}\t{w}\t{w}\tX\t_\t_\t0\troot\t_\t_\n" for n, w in enumerate(words, 1)) + "\n" for words, _ in tagged())), "is a treebank (CoNLL-U)"),
+    ("contents.jsonl", lambda p: lines(p, [{"contents": [{"role": "user", "parts": [{"text": q}]}, {"role": "model", "parts": [{"text": a}]}]} for q, a in answered()]), "write them as `messages`"),
     ("exam.csv", lambda p: table(p, [("question", *LETTERS, "answer"), *((q, *asked(at).values()) for at, (q, _) in enumerate(answered()))]), "questions with choices"),
     ("arc.jsonl", lambda p: lines(p, [{"id": f"q{at}", "question": q, "choices": {"text": [f"{at + n}" for n in range(4)], "label": list(LETTERS)}, "answerKey": LETTERS[at % 4]} for at, (q, _) in enumerate(answered())]), "questions with choices"),
     ("arena.csv", lambda p: table(p, [("prompt", "response_a", "response_b", "winner"), *((q, a, f"No {at}", "ab"[at % 2]) for at, (q, a) in enumerate(answered()))]), "into a column `chosen` and the other into `rejected`"),

@@ -124,7 +124,6 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(name="seq2seq.jsonl", write=lambda p: lines(p, [{"id": n, "text": q, "label": [a]} for n, (q, a) in enumerate(answered())]), kind="generation", says={"data.answer.column": "label"}),
     Layout(name="dolly.jsonl", write=lambda p: lines(p, [{"instruction": q, "context": "", "response": a, "category": ("open_qa", "closed_qa")[n % 2]} for n, (q, a) in enumerate(answered())]), kind="generation"),
     Layout(name="openai_dpo.jsonl", write=lambda p: lines(p, [{"input": {"messages": [{"role": "user", "content": q}]}, "preferred_output": [{"role": "assistant", "content": a}], "non_preferred_output": [{"role": "assistant", "content": "No."}]} for q, a in answered()]), kind="preference"),
-    Layout(name="gemini.jsonl", write=lambda p: lines(p, [{"systemInstruction": {"parts": [{"text": ASKED}]}, "contents": [{"role": "user", "parts": [{"text": t}]}, {"role": "model", "parts": [{"text": l}]}]} for t, l in labelled()]), kind="classification", says={"task.system": ASKED}),
     Layout(name="chatbot.jsonl", write=lambda p: lines(p, [{"messages": [{"role": "User", "content": q}, {"role": "Chatbot", "content": a}]} for q, a in answered()]), kind="chat", says={"data.messages.column": "messages"}),
     Layout(name="word_labels.csv", write=lambda p: table(p, [("sentence", "word_labels"), *((" ".join(w), ",".join(t)) for w, t in tagged())]), kind="extraction"),
     Layout(name="trec.txt", write=lambda p: text(p, "".join(f"{l[:4].upper()}:{l} {t}\n" for t, l in labelled())), kind="classification", says={**TOPIC}),

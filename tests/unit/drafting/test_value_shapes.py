@@ -30,8 +30,9 @@ def test_numbers_and_truth_values_are_such_unless_in_quotes(written: str, value:
     assert (row["label"], type(row["label"])) == (value, type(value))
 
 
-def test_aliases_and_merges_are_read() -> None:
-    assert load_rows("- &a {x: no}\n- {<<: *a, y: 1}") == [{"x": "no"}, {"x": "no", "y": 1}]
+def test_an_alias_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match=r"the alias `\*a`: write its value there"):
+        load_rows("- &a {x: no}\n- {<<: *a, y: 1}")
 
 
 @pytest.mark.parametrize("number", ["1e999", ".inf", "9" * 40])

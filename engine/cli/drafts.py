@@ -8,10 +8,9 @@ from pathlib import Path
 
 from engine.cli.output import refuse_taken, show
 from engine.drafting import DraftOptions, draft
-from engine.drafting.draft import draft_message, wrapped
 from engine.drafting.imported import imported
 from engine.drafting.tool_config import read_config
-from engine.drafting.writer import text_of
+from engine.drafting.writer import draft_message, text_of, wrapped
 from engine.errors import RecipeError, StoreError
 from engine.recipe import load_recipe
 from engine.recipe.model import PathRef

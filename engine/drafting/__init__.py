@@ -4,7 +4,7 @@ Every choice is a guess with its reason, shown to the person, and can be overrid
 as any recipe is, and its rows are divided once, before it is written.
 """
 
-from engine.drafting.choices import DraftOptions
 from engine.drafting.draft import draft
+from engine.drafting.guess import DraftOptions
 
 __all__ = ["DraftOptions", "draft"]

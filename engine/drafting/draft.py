@@ -1,34 +1,28 @@
-"""The draft: a recipe of at most 25 lines that is valid, whose data stage works, and what was guessed for it."""
+"""The draft: a recipe of at most 25 lines that is valid and whose data stage works."""
 
-import os
-import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.choices import DraftOptions
 from engine.drafting.encodings import RECOGNISED
 from engine.drafting.gather import Gathered, gather, with_plain_tools, written
-from engine.drafting.guess import groupings, guess
+from engine.drafting.guess import DraftOptions, guess
 from engine.drafting.inputs import inputs_of, unpacked
 from engine.drafting.layout_table import SPLIT
-from engine.drafting.plan import FEWEST, DraftPlan, Sizes, row_sizes, sizes_for
-from engine.drafting.roles import without_whole
-from engine.drafting.writer import COMPARED, TABLE, notes, reasons, text_of
+from engine.drafting.plan import FEWEST, DraftPlan, Sizes, sizes_for
+from engine.drafting.roles import groupings, without_whole
+from engine.drafting.writer import COMPARED, TABLE, text_of
 from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.recipe.text.layout.edit import create
-from engine.recipe.text.paths import as_typed
 from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed
 from engine.values import replace
 
-MOST_COLUMNS: Final = 8
-WIDEST: Final = 44
 FEWEST_ROWS: Final = 4
 """Rows of the smallest splits: one to train on, one to steer by, two to judge by."""
 
@@ -56,27 +50,22 @@ def draft(
             why = f"{FEWEST_ROWS} are needed to divide them, there are {profile.rows}"
             raise _too_few(name, why)
         guessed, columns = guess(profile, wishes), profile.columns
-        few = [
-            one
-            for one in guessed.needed
+        partly = [
+            one for one in guessed.needed
             if one in columns and columns[one].present < len(profile.kept)
-        ]
-        if not few or guessed.shape or any("." in one for one in few):
+        ]  # fmt: skip
+        if not partly or guessed.shape or any("." in one for one in partly):
             break
         # A recipe reads no rows without these columns.
-        given = found.split_rows()
-        kept = [
-            {SPLIT: split, **row} if split else row
-            for split, row in given
-            if all(one in row for one in few)
-        ]
-        names = " and ".join(f"`{one}`" for one in few)
+        given = [{SPLIT: split, **row} if split else row for split, row in found.split_rows()]
+        kept = [row for row in given if all(one in row for one in partly)]
+        names = " and ".join(f"`{one}`" for one in partly)
         why = f"{len(given) - len(kept):,} of {len(given):,} rows have no {names} and are left out"
         found = written(kept, rows_file, (*found.whys, why), found.notes)
     plan = DraftPlan(
         name=name, target=target, model=wishes.base_model or default_model, guess=guessed,
         profile=profile, gathered=found, sizes=sizes_for(profile.rows, is_folded=False),
-        groupings=groupings(profile, guessed),
+        groupings=groupings(profile, guessed.used),
     )  # fmt: skip
     if found.rows:
         create(rows_file, found.content())
@@ -87,6 +76,35 @@ def draft(
             rows_file.unlink()
         raise
     return plan
+
+
+def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> Gathered:
+    found: Sequence[Path] = files
+    try:
+        with unpacked(files) as found:
+            # What an archive was unpacked to is gone when the draft is read.
+            return gather(
+                inputs_of(found), encoding=wishes.encoding, rows_file=rows_file,
+                must_write=found != list(files),
+            )  # fmt: skip
+    except DataError as error:
+        problems = []
+        for problem in error.problems:
+            message = problem.message
+            # What an archive was unpacked to is no place that the user knows.
+            for file, folder in zip(files, found, strict=True):
+                message = message.replace(str(folder), str(file))
+            hint = RECOGNISED if problem.code == "D322" else problem.hint
+            problems.append(replace(problem, message=message, hint=hint))
+        raise DataError(problems) from None
+
+
+def _too_few(name: str, why: str) -> RecipeError:
+    return RecipeError.one(
+        "R030",
+        f"too few rows of `{name}` can be used: {why}",
+        hint="add rows, or say what they are: --kind KIND --text COLUMN --label COLUMN",
+    )
 
 
 def _settle(plan: DraftPlan) -> None:
@@ -120,65 +138,35 @@ def _settle(plan: DraftPlan) -> None:
             hint="name files whose rows differ, or one of them: its rows are divided",
         )
     plan.summary = prepared.summary
-    plan.row_sizes = row_sizes(recipe.task, prepared)
-
-
-def _gathered(files: Sequence[Path], wishes: DraftOptions, rows_file: Path) -> Gathered:
-    found: Sequence[Path] = files
-    try:
-        with unpacked(files) as found:
-            # What an archive was unpacked to is gone when the draft is read.
-            return gather(
-                inputs_of(found), encoding=wishes.encoding, rows_file=rows_file,
-                must_write=found != list(files),
-            )  # fmt: skip
-    except DataError as error:
-        problems = []
-        for problem in error.problems:
-            message = problem.message
-            # What an archive was unpacked to is no place that the user knows.
-            for file, folder in zip(files, found, strict=True):
-                message = message.replace(str(folder), str(file))
-            hint = RECOGNISED if problem.code == "D322" else problem.hint
-            problems.append(replace(problem, message=message, hint=hint))
-        raise DataError(problems) from None
-
-
-def _too_few(name: str, why: str) -> RecipeError:
-    return RecipeError.one(
-        "R030",
-        f"too few rows of `{name}` can be used: {why}",
-        hint="add rows, or say what they are: --kind KIND --text COLUMN --label COLUMN",
-    )
+    plan.count_tokens(recipe.task, prepared)
 
 
 def _checked(plan: DraftPlan) -> Recipe:
+    # Everything is allowed: the user typed the paths.
     recipe, problems = check_recipe(
-        plan.target,
-        read=lambda _: text_of(plan).encode(),
-        given=Allowed(everything=True),  # the user typed the paths
+        plan.target, read=lambda _: text_of(plan).encode(), given=Allowed(everything=True)
     )
-    if recipe is None:
-        first = next(problem for problem in problems if problem.severity is Severity.ERROR)
-        if (first.path or "").startswith("acceptance."):
-            # The draft's own thresholds, which so few rows cannot show.
-            raise _too_few(plan.name, f"{first.path} {first.message}")
-        is_of_rows = (first.path or "").startswith("task.labels")
-        what = "correct that label in the rows" if is_of_rows else "rename the column"
-        raise RecipeError.one(
-            "R030",
-            f"no valid recipe for `{plan.name}`: {first.path}: {first.message}",
-            hint=f"{what}, or say another column: --text COLUMN --label COLUMN",
-        )
-    return recipe
+    if recipe is not None:
+        return recipe
+    first = next(problem for problem in problems if problem.severity is Severity.ERROR)
+    path = first.path or ""
+    if path.startswith("acceptance."):
+        # The draft's own thresholds, which so few rows cannot show.
+        raise _too_few(plan.name, f"{path} {first.message}")
+    is_label = path.startswith("task.labels")
+    what = "correct that label in the rows" if is_label else "rename the column"
+    raise RecipeError.one(
+        "R030",
+        f"no valid recipe for `{plan.name}`: {path}: {first.message}",
+        hint=f"{what}, or say another column: --text COLUMN --label COLUMN",
+    )
 
 
 def _prepared(recipe: Recipe, *, off: Collection[str]) -> Prepared:
     def never(name: str, _payload: Mapping[str, Any], _build: object) -> Any:
         raise AssertionError(name)  # local files are not fetched
 
-    fetched = fetch_all(recipe.data.sources, never, SilentProgress())
-    rows = read_all(fetched, SilentProgress())
+    rows = read_all(fetch_all(recipe.data.sources, never, SilentProgress()), SilentProgress())
     quiet: dict[str, Any] = dict.fromkeys(off, "off")
     data = replace(recipe.data, checks=replace(recipe.data.checks, **quiet))
     return prepare(rows, recipe.task, data=data, splits=recipe.splits, refuse=False, thorough=False)
@@ -187,12 +175,9 @@ def _prepared(recipe: Recipe, *, off: Collection[str]) -> Prepared:
 def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     """Where a check refuses rows, plan what is done about it; False where nothing is left to do."""
     refusing = {
-        finding.check: (
-            "drop" if finding.check in TABLE["dropped"] else "warn",
-            counted(finding.count, "row"),
-        )
-        for finding in prepared.summary.findings
-        if finding.action == "fail" and finding.count and finding.check not in plan.checks
+        one.check: ("drop" if one.check in TABLE["dropped"] else "warn", counted(one.count, "row"))
+        for one in prepared.summary.findings
+        if one.action == "fail" and one.count and one.check not in plan.checks
     }
     few = {"D311", "D312", "D361", "D362", "D363"} & {one.code for one in prepared.problems}
     if refusing:
@@ -204,43 +189,8 @@ def _improve(plan: DraftPlan, prepared: Prepared) -> bool:
     elif few and plan.kind.has_labels and "missing_classes" not in plan.checks:
         plan.checks["missing_classes"] = ("warn", "some have too few rows to be judged")
     elif plan.sizes.holdout > FEWEST:
-        plan.sizes = Sizes(
-            validation=max(1, plan.sizes.validation // 2),
-            holdout=max(FEWEST, plan.sizes.holdout // 2),
-        )
+        half, holdout = plan.sizes.validation // 2, plan.sizes.holdout // 2
+        plan.sizes = Sizes(validation=max(1, half), holdout=max(FEWEST, holdout))
     else:
         return False
     return True
-
-
-def draft_message(plan: DraftPlan, *, file: str, width: int) -> str:
-    """Return the whole message, in lines of so many columns where blanks let them be broken."""
-    columns, gathered, guesses = [*plan.profile.kept[0]], plan.gathered, [*reasons(plan)]
-    shown = ", ".join(columns[:MOST_COLUMNS]) + (", …" if len(columns) > MOST_COLUMNS else "")
-    lines = [f"{file}: {plan.profile.rows:,} rows" + (f", columns {shown}" if shown else "")]
-    first = max(len(what) for what, _, _ in guesses)
-    second = min(WIDEST, max(len(guess) for _, guess, _ in guesses))
-    for what, value, why in guesses:
-        cut = value if len(value) <= WIDEST else f"{value[: WIDEST - 1]}…"
-        line = f"  {what:<{first}}  {cut:<{second}}  {why}".rstrip()
-        lines += wrapped(line, width=width, indent=" " * (first + second + 6))
-    for note in (*gathered.notes, *notes(plan)):
-        lines += wrapped(f"  note: {note}", width=width, indent=" " * len("  note: "))
-    if gathered.rows:
-        path = os.path.relpath(gathered.readings[0].path)
-        line = f"wrote {path} (its rows: {'; '.join(gathered.whys)})"
-        lines += wrapped(line, width=width, indent="  ")
-    typed = as_typed(plan.target)
-    lines.append(f"wrote {plan.target} ({len(text_of(plan).splitlines())} lines)")
-    lines.append(f"next: recipe validate {typed} && recipe data {typed}")
-    return "\n".join(lines)
-
-
-def wrapped(line: str, *, width: int, indent: str) -> list[str]:
-    """Return a line as lines of so many columns; words, such as names of files, stay whole."""
-    # A column of comments that leaves them no room is not kept to.
-    room = indent if len(indent) <= width // 2 else " " * 8
-    return textwrap.wrap(
-        line, width, subsequent_indent=room, break_long_words=False, break_on_hyphens=False,
-        drop_whitespace=True, replace_whitespace=False,
-    )  # fmt: skip

@@ -7,17 +7,7 @@ from engine.data.examples.chat_formats import TURNS, recognise
 from engine.data.examples.template import found_at
 from engine.data.examples.turns import ROLES
 from engine.drafting import roles
-from engine.drafting.choices import (
-    CHOSEN,
-    DraftOptions,
-    Guess,
-    fields_in,
-    objects_in,
-    one_round,
-    spans_in,
-    turns_in,
-)
-from engine.drafting.layout_table import PATTERNS
+from engine.drafting.nested import Keys, fields_in, objects_in, one_round, spans_in, turns_in
 from engine.drafting.profile import (
     NAMES,
     NOT_A_CLASS,
@@ -28,15 +18,73 @@ from engine.drafting.profile import (
     is_called,
     may_be_called,
     rank,
-    words_of,
 )
 from engine.errors import RecipeError
-from engine.kinds import KINDS
+from engine.kinds import KINDS, AnswerForm
+from engine.recipe.model import Reference
 from engine.recipe.text.words import folded, nearest
-from engine.values import Value, replace
+from engine.values import Value, field, replace
 
+CHOSEN: Final = "you chose it"
 ANSWERED: Final = {"prompt_completion": ("completion", "response"), "alpaca": ("output",)}
 """Shapes of rows whose answers may be labels or objects, and the columns of these."""
+
+
+class DraftOptions(Value):
+    """What the user fixed on the command line instead of leaving it to a guess."""
+
+    kind: str = ""
+    text: str = ""
+    label: str = ""
+    base_model: Reference | None = None
+    encoding: str = "utf-8"
+
+    def allows(self, *kinds: str) -> bool:
+        return self.kind in ("", *kinds)
+
+
+class Guess(Value):
+    kind: str
+    why_kind: str
+    text: str = ""
+    """Column of the text; empty where the shape of the rows says it."""
+    why_text: str = ""
+    label: str = ""
+    """Column of the label or answer."""
+    why_label: str = ""
+    keys: Keys = field(default_factory=dict)
+    """What a recipe has to say of objects, turns and pairs of answers."""
+    shape: str = ""
+    separator: str = ""
+    """Multilabel: what divides the labels in one text; empty for lists."""
+    inputs: tuple[str, ...] = ()
+    """Columns that are the text together; empty where `text` is all of it."""
+    system: str = ""
+    """The system message that all rows share."""
+    instruction: str = ""
+    """The question that all rows ask in the same words."""
+    split: str = ""
+    """The column that says which split a row belongs to."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return self.inputs or ((self.text,) if self.text else ())
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of an answer that is an object."""
+        return tuple(self.keys.get("task.schema", {}).get("properties", ()))
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The columns that the recipe reads."""
+        return (*self.needed, *self.keys.get("data.answer.fields", ()), self.label, self.split)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The columns that every row must have; fields of an answer may be absent."""
+        label = () if self.fields or not self.label else (self.label,)
+        return (*self.texts, *self.keys.get("data.pair", {}).values(), *label)
 
 
 def guess(profile: Profile, given: DraftOptions) -> Guess:
@@ -49,13 +97,34 @@ def guess(profile: Profile, given: DraftOptions) -> Guess:
             near = nearest(name, profile.columns)
             hint = f"did you mean `{near}`?" if near else f"columns are {_known(profile)}"
             raise RecipeError.one("R030", f"no column is called `{name}`", hint=hint)
-    is_free = not given.text and not given.label
-    found = (_by_layout(profile, given.kind) if is_free else None) or _by_columns(profile, given)
-    if found.label and found.label not in profile.columns and not found.fields:
-        # A place deeper than those that are counted of every file.
+    found = None if given.text or given.label else _by_layout(profile, given)
+    found = found or _by_columns(profile, given)
+    if found.label and not found.fields:
+        # A place may be deeper than those that are counted of every file.
         profile.columns[found.label] = profile.column(found.label)
-    why = CHOSEN if given.kind else found.why_kind
-    return replace(found, why_kind=why, split=roles.split_column(profile))
+    why_label = _why_label(profile, found)
+    return replace(
+        found, why_kind=CHOSEN if given.kind else found.why_kind, split=roles.split_column(profile),
+        why_label=f"{CHOSEN}; {why_label}" if given.label else why_label,
+    )  # fmt: skip
+
+
+def _why_label(profile: Profile, found: Guess) -> str:
+    if found.fields or not found.label:
+        return f"{len(found.fields)} fields"
+    column, answer = profile.columns[found.label], KINDS[found.kind].answer
+    if answer is AnswerForm.LABELS:
+        where = f"divided by `{found.separator}`" if found.separator else "in lists"
+        return f"{len(roles.label_counts(column, found.separator))} labels, {where}"
+    if answer is not AnswerForm.LABEL:
+        long = f"{column.mean_length:.0f} characters on average"
+        return "lists of right answers" if column.lists else long
+    count, rarest = len(column.values), min(column.values.values())
+    why = f"{count} values that come again, the rarest {rarest} time{'s' if rarest > 1 else ''}"
+    if column.is_number and count > NOT_A_CLASS:
+        numbers = [float(value) for value in column.values]
+        why = f"numbers from {min(numbers):g} to {max(numbers):g}, put into bins"
+    return f"{why}{found.why_label}"
 
 
 def _named_labels(profile: Profile, given: DraftOptions) -> tuple[str, ...]:
@@ -77,105 +146,99 @@ def _cannot(profile: Profile, why: str) -> RecipeError:
     )
 
 
-def _by_layout(profile: Profile, kind: str) -> Guess | None:
+def _by_layout(profile: Profile, given: DraftOptions) -> Guess | None:
     """Return what the layout of the rows says without a look at single columns; None where it says nothing."""
-    if found := _by_answers(profile, kind) or _by_shape(profile, kind):
+    if found := _by_answers(profile, given) or _by_shape(profile, given):
         return found
     names = {name.lower(): name for name in profile.columns}
     prompt = next((names[name] for name in NAMES["prompt"] if name in names), "")
-    for better, worse in NAMES["better and worse"] if kind in ("", "preference") else ():
+    for better, worse in NAMES["better and worse"] if given.allows("preference") else ():
         if prompt and better in names and worse in names:
             why = f"`{names[better]}` is better than `{names[worse]}`"
             pair = {"prompt": prompt, "chosen": names[better], "rejected": names[worse]}
             return Guess(kind="preference", why_kind=why, keys={"data.pair": pair}, shape="pair")
-    if kind in ("", "chat") and (turns := turns_in(profile)):
-        column, roles = turns["data.messages"]["column"], turns["data.messages"]["roles"]
-        why = f"`{column}` holds turns of {len(roles)} speakers"
+    if given.allows("chat") and (turns := turns_in(profile)):
+        column, speakers = turns["data.messages"]["column"], turns["data.messages"]["roles"]
+        why = f"`{column}` holds turns of {len(speakers)} speakers"
         return Guess(kind="chat", why_kind=why, keys=turns, shape="turns")
     return None
 
 
-def _by_answers(profile: Profile, kind: str) -> Guess | None:
+def _by_answers(profile: Profile, given: DraftOptions) -> Guess | None:
     """Return what rows of one question and one answer are by their answers; None for free texts and conversations."""
     if (known := one_round(profile)) is None:
         return None
-    answers = profile.column(known.label)
-    keys, separator = objects_in(profile, known.label), roles.separator_of(answers)
-    if keys and kind in ("", "extraction"):
-        known = replace(known, kind="extraction", keys=keys)
+    text, label, system = known
+    answers = profile.column(label)
+    base = Guess(
+        kind="", why_kind="", text=text, why_text="the turn of the user", label=label, system=system
+    )  # fmt: skip
+    if given.allows("extraction") and (keys := objects_in(profile, label)):
         why = "every answer is a JSON object"
-        return replace(known, why_kind=why, why_label=f"{len(known.fields)} fields")
-    if answers.has("few") and kind in ("", "classification"):
-        why, what = (
-            "the answers are a few that come again",
-            f"{len(answers.values)} different answers",
-        )
-        return replace(known, kind="classification", why_kind=why, why_label=what)
-    if separator and kind in ("", "multilabel"):
-        why, what = "the answers list a few labels that come again", f"divided by `{separator}`"
-        known = replace(known, separator=separator)
-        return replace(known, kind="multilabel", why_kind=why, why_label=what)
+        return replace(base, kind="extraction", why_kind=why, keys=keys)
+    if given.allows("classification") and answers.has("few"):
+        why = "the answers are a few that come again"
+        return replace(base, kind="classification", why_kind=why)
+    if given.allows("multilabel") and (separator := roles.separator_of(answers)):
+        why = "the answers list a few labels that come again"
+        return replace(base, kind="multilabel", why_kind=why, separator=separator)
     return None
 
 
-def _by_shape(profile: Profile, kind: str) -> Guess | None:
+def _by_shape(profile: Profile, given: DraftOptions) -> Guess | None:
     """Return the kind that reads rows of a shape that is known; None where other speakers or labels are in them."""
     rows = profile.kept[:50]
-    shapes = {recognise(values) for values in rows}
-    shape = str(shapes.pop()) if len(shapes) == 1 and None not in shapes else ""
-    speakers = {
-        str(turn.get("from", turn.get("role")))
-        for values in rows for name in TURNS for turn in values.get(name) or ()
-        if shape in ("openai_messages", "sharegpt") and isinstance(turn, Mapping)
-    }  # fmt: skip
+    shape, *others = {recognise(values) for values in rows}
+    # Each kind lists the shapes that are made for it first.
     fitting = {one.name: one.formats.index(shape) for one in KINDS.values() if shape in one.formats}
-    # Other speakers are named by `data.messages.roles`.
-    if not fitting or kind not in ("", *fitting) or not speakers <= ROLES.keys():
+    if shape is None or others or not fitting or not given.allows(*fitting):
         return None
-    if shape in ANSWERED and not kind:
+    turns = [
+        turn for values in rows for name in TURNS for turn in values.get(name) or ()
+        if shape in ("openai_messages", "sharegpt") and isinstance(turn, Mapping)
+    ]  # fmt: skip
+    if not {str(turn.get("from", turn.get("role"))) for turn in turns} <= ROLES.keys():
+        # Other speakers are named by `data.messages.roles`.
+        return None
+    if shape in ANSWERED and not given.kind:
         # The answers to prompts may be a few words that come again, or objects.
         answers = next((profile.columns[n] for n in ANSWERED[shape] if n in profile.columns), None)
         if answers is None or answers.has("few") or objects_in(profile, answers.name):
             return None
-    # Each kind lists the shapes that are made for it first.
-    kind = kind or min(fitting, key=fitting.__getitem__)
+    kind = given.kind or min(fitting, key=fitting.__getitem__)
     return Guess(kind=kind, why_kind=f"its rows have the shape `{shape}`", shape=shape)
 
 
 def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
     """Return the first kind whose columns are there, the narrowest first."""
     columns = profile.columns
-    cells = ((str(name), value) for row in profile.kept[:5] for name, value in row.items())
-    packed = (n for n, one in cells if isinstance(one, bytes) and is_called(n, "text"))
-    if not given.text and (name := next(packed, "")):
-        raise _cannot(profile, f"`{name}` holds bytes, which are no text before they are decoded")
     text = columns[given.text] if given.text else roles.text_column(profile, taken=given.label)
     # A table of numbers and labels has no text.
     if text is None or (not given.text and text.has("few") and is_called(text.name, "label")):
-        raise _cannot(profile, _why_no_text(profile))
-    why = CHOSEN if given.text else roles.why_text(text, profile)
-    for kind, attempt in _ATTEMPTS.items():
-        if given.kind not in ("", kind) or not (found := attempt(profile, text, given)):
+        for column in profile.having("list"):
+            lists = [row.get(column.name) for row in profile.kept[:50]]
+            # Those of several labels are texts by now.
+            if all(isinstance(one, list) and all(str(n).isdigit() for n in one) for one in lists):
+                raise _cannot(
+                    profile,
+                    f"the tags in `{column.name}` are numbers, and nothing names them: put their names, one a line,"
+                    " into `labels.txt` in a folder with the rows, and name the folder",
+                )
+        raise _cannot(profile, "no column holds text")
+    shorter = any(text.mean_length < other.mean_length for other in profile.having("text"))
+    why = f"{'its name' if shorter else 'the longest texts'}, {text.mean_length:.0f} characters on average"
+    for kind, attempt in _ATTEMPTS:
+        if not given.allows(kind) or (found := attempt(profile, text, given)) is None:
             continue
         inputs = roles.texts_together(profile, text, is_labelled=KINDS[kind].has_labels)
         if given.text or found.label in inputs:
             inputs = ()
-        instruction = _shared_instruction(profile, kind, inputs)
-        return replace(found, text=text.name, inputs=inputs, why_text=why, instruction=instruction)
+        return replace(
+            found, text=text.name, inputs=inputs, why_text=CHOSEN if given.text else why,
+            instruction=_shared_instruction(profile, kind, inputs),
+        )  # fmt: skip
     as_kind = f" as {given.kind}" if given.kind else ""
     raise _cannot(profile, f"no column goes with `{text.name}`{as_kind}")
-
-
-def _why_no_text(profile: Profile) -> str:
-    for name in profile.columns if profile.having("list") else ():
-        lists = [row.get(name) for row in profile.kept[:50]]
-        # Those of several labels are texts by now.
-        if all(isinstance(one, list) and all(str(code).isdigit() for code in one) for one in lists):
-            return (
-                f"the tags in `{name}` are numbers, and nothing names them: put their names, one a line, into"
-                " `labels.txt` in a folder with the rows, and name the folder"
-            )
-    return "no column holds text"
 
 
 def _shared_instruction(profile: Profile, kind: str, inputs: tuple[str, ...]) -> str:
@@ -198,25 +261,19 @@ def _extraction(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         if not given.kind and label is not None and is_called(label.name, "label"):
             return None
         column = spans["data.answer.spans"]["column"]
-        found = Guess(
-            kind="extraction", why_kind=f"`{column}` marks parts of `{text.name}`", keys=spans, label=column
-        )  # fmt: skip
-        return replace(found, why_label=f"{len(found.fields)} names of parts")
+        why = f"`{column}` marks parts of `{text.name}`"
+        return Guess(kind="extraction", why_kind=why, keys=spans, label=column)
     names = dict.fromkeys(str(name) for row in profile.kept[:50] for name in row)
     for name in [given.label] if given.label else names:
         keys = objects_in(profile, name)
         if keys and (given.label or _are_answers(profile, name, text.name)):
             why = f"`{name}` holds a JSON object for each text"
-            found = Guess(kind="extraction", why_kind=why, keys=keys, label=name)
-            return replace(found, why_label=f"{len(found.fields)} fields")
+            return Guess(kind="extraction", why_kind=why, keys=keys, label=name)
     fields = _named_labels(profile, given) or tuple(roles.verbatim(profile, text))
     if len(fields) < (1 if given.kind else SEVERAL):
         return None
-    where = f"in {roles.VERBATIM:.0%} of the rows or more"
-    return Guess(
-        kind="extraction", why_kind=f"{len(fields)} columns stand word for word in `{text.name}`",
-        keys=fields_in(profile, fields), label=", ".join(fields), why_label=CHOSEN if given.label else where,
-    )  # fmt: skip
+    why, keys = f"{len(fields)} columns stand word for word in `{text.name}`", fields_in(profile, fields)  # fmt: skip
+    return Guess(kind="extraction", why_kind=why, keys=keys, label=", ".join(fields))
 
 
 def _are_answers(profile: Profile, name: str, text: str) -> bool:
@@ -240,29 +297,24 @@ def _are_answers(profile: Profile, name: str, text: str) -> bool:
 
 
 def _multilabel(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
+    others = [column for column in profile.columns.values() if column is not text]
     has_label = any(
-        column is not text
-        and column.last in NAMES["sure label"]
-        and column.has("few")
-        and roles.could_label(column, profile)
-        and roles.separator_of(column) is None
-        for column in profile.columns.values()
-    )
-    for column in profile.columns.values():
+        column.last in NAMES["sure label"] and column.has("few")
+        and roles.could_label(column, profile) and not roles.separator_of(column)
+        for column in others
+    )  # fmt: skip
+    for column in others:
         is_answer = column.has("single") or is_called(column.name, "answers")
         # Words next to the label (`keywords`), or what was made of the text (`question_toks`), do not sort the rows.
         is_beside = not may_be_called(column.name, "label") and not given.label
         is_beside = is_beside and (has_label or column.name.startswith(f"{text.name}_"))
-        is_other = column is text or (given.label and column.name != given.label)
+        is_other = given.label and column.name != given.label
         if is_other or (not given.kind and (is_answer or is_beside)):
             continue
         separator = "" if column.has("labels") else roles.separator_of(column)
-        if separator is not None:
-            where = f"divided by `{separator}`" if separator else "in lists"
-            return Guess(
-                kind="multilabel", why_kind=f"`{column.name}` holds several labels a row", separator=separator,
-                label=column.name, why_label=f"{len(roles.labels_of(column, separator))} labels, {where}",
-            )  # fmt: skip
+        if separator or column.has("labels"):
+            why = f"`{column.name}` holds several labels a row"
+            return Guess(kind="multilabel", why_kind=why, separator=separator, label=column.name)
     return None
 
 
@@ -274,31 +326,20 @@ def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) 
             return None
         name = f"{items[0].name}.0"
         column = profile.columns[name] = profile.column(name)
-    elif not given.label and not given.kind and _is_answered(profile, text, column):
-        return None
+    elif not given.label and not given.kind and is_called(text.name, "question"):
+        answers = [c for c in profile.having("answer", "long") if is_called(c.name, "answer")]
+        has_answer = any(one not in (text, column) for one in answers)
+        # A text may have an answer of its own, so that a column of categories only sorts the pairs.
+        if has_answer and column.name.lower() not in NAMES["sure label"]:
+            return None
     count = len(column.values)
     if len(set(map(folded, column.values))) < SEVERAL:
         ways = f", in {count} spellings" if count > 1 else ""
         raise _cannot(profile, f"`{column.name}` says the same in every row{ways}")
-    rarest = min(column.values.values())
-    why = f"{count} values that come again, the rarest {rarest} time{'s' if rarest > 1 else ''}"
-    if column.is_number and count > NOT_A_CLASS:
-        numbers = [float(value) for value in column.values]
-        why = f"numbers from {min(numbers):g} to {max(numbers):g}, put into bins"
-    if others := [] if given.label else roles.other_labels(profile, text, column):
-        why += f"; else --label {', '.join(others[:3])}"
-    return Guess(
-        kind="classification", why_kind=f"`{column.name}` sorts the texts",
-        label=column.name, why_label=f"{CHOSEN}; {why}" if given.label else why,
-    )  # fmt: skip
-
-
-def _is_answered(profile: Profile, text: ColumnProfile, label: ColumnProfile) -> bool:
-    """Whether a text has an answer of its own, so that a column of categories only sorts the pairs."""
-    if label.name.lower() in NAMES["sure label"] or not is_called(text.name, "question"):
-        return False
-    answers = (one for one in profile.having("answer", "long") if is_called(one.name, "answer"))
-    return any(column not in (text, label) for column in answers)
+    others = [] if given.label else roles.other_labels(profile, text, column)
+    more = f"; else --label {', '.join(others[:3])}" if others else ""
+    why = f"`{column.name}` sorts the texts"
+    return Guess(kind="classification", why_kind=why, label=column.name, why_label=more)
 
 
 def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
@@ -307,20 +348,14 @@ def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> G
         asked = roles.texts_together(profile, text, is_labelled=False)
         column = min(
             (one for one in profile.having("answer") if one.name not in asked),
-            # The source or the licence of each text begins in the same way.
-            key=lambda one: (one.has("alike"), rank(one.name, "answer"), -one.mean_length),
+            key=lambda one: (rank(one.name, "answer"), -one.mean_length),
             default=None,
         )
     if column is None:
         return None
-    what, why = "holds right answers", "lists of right answers"
-    if not column.lists:
-        what = "is a text too, and nothing sorts the rows"
-        why = f"{column.mean_length:.0f} characters on average"
-    return Guess(
-        kind="generation", why_kind=f"`{column.name}` {what}",
-        label=column.name, why_label=CHOSEN if given.label else why,
-    )  # fmt: skip
+    is_list = "holds right answers"
+    what = is_list if column.lists else "is a text too, and nothing sorts the rows"
+    return Guess(kind="generation", why_kind=f"`{column.name}` {what}", label=column.name)
 
 
 def _plain(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
@@ -329,75 +364,11 @@ def _plain(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess 
     return Guess(kind="text", why_kind="there is text, and nothing to answer")
 
 
-_ATTEMPTS: Final = {
-    "extraction": _extraction,
-    "multilabel": _multilabel,
-    "classification": _classification,
-    "generation": _generation,
-    "text": _plain,
-}
+_ATTEMPTS: Final = (
+    ("extraction", _extraction),
+    ("multilabel", _multilabel),
+    ("classification", _classification),
+    ("generation", _generation),
+    ("text", _plain),
+)
 """What makes a guess of a kind, the narrowest first: a text with fields or labels would also pass for plain text."""
-
-
-class Grouping(Value):
-    column: ColumnProfile
-    is_sure: bool
-    """Whether its name says whose the rows are, and it does not only end in `id`."""
-    empty: int
-    """Rows without a value."""
-
-    @property
-    def name(self) -> str:
-        return self.column.name
-
-    @property
-    def repeated(self) -> int:
-        """Rows that are not the first of their value."""
-        return self.column.filled - len(self.column.values)
-
-
-def groupings(profile: Profile, guess: Guess) -> tuple[Grouping, ...]:
-    """Return the columns by which rows belong together, the one to divide them by first.
-
-    Those that lie within an earlier one are left out: the sessions of a user stay together with the user.
-    """
-    whose = set(NAMES["whose"])
-    found = []
-    for column in profile.columns.values():
-        # `userid` is two words as well.
-        words = [
-            part
-            for word in words_of(column.name.strip())
-            for part in ((word[:-2], "id") if word[-2:] == "id" and word[:-2] in whose else (word,))
-        ]
-        *before, last = words
-        # `name` and `number` alone say nothing of whose it is.
-        is_named = last in whose or (last in NAMES["naming"] and not whose.isdisjoint(before))
-        is_id = bool(before) and last in ("id", "uid", "uuid")
-        is_free = column.name not in guess.used and column.has("-item")
-        if (is_named or is_id) and is_free and _comes_again(column):
-            empty = column.rows - column.filled
-            is_sure = not whose.isdisjoint(words)
-            found.append(Grouping(column=column, is_sure=is_sure, empty=empty))
-    found.sort(key=lambda one: (not one.is_sure, one.empty > 0, len(one.column.values)))
-    kept: list[Grouping] = []
-    for one in found:
-        pairs = [profile.pairs(one.column, other.column) for other in kept]
-        if not any(len(some) == len({inner for inner, _ in some}) for some in pairs):
-            kept.append(one)
-    return tuple(kept)
-
-
-def _comes_again(column: ColumnProfile) -> bool:
-    """Whether short values name many groups of few rows, a good part of them of several."""
-    if column.lists or column.objects or column.longest > 64 or column.name in NAMES["id"]:
-        return False
-    if PATTERNS["times"].search(column.name) or all(map(PATTERNS["time"].match, column.values)):
-        return False
-    shared = sum(rows for rows in column.values.values() if rows > 1)
-    return (
-        len(column.values) >= 20  # of fewer groups, whole ones cannot be drawn
-        and column.filled > column.rows / 2
-        and max(column.values.values()) <= 0.1 * column.filled  # else splits miss their sizes
-        and shared >= 0.1 * column.filled
-    )

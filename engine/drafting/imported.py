@@ -71,31 +71,22 @@ def _number(value: Any) -> int | float | None:
     return int(number) if number.is_integer() else number
 
 
-def _modules(value: Any) -> Any:
-    if value is True or value in ("all", "all-linear"):
-        return "all_linear"
-    if isinstance(value, str):
-        # A pattern over the names of modules would be matched in another way here.
-        names = [one.strip() for one in value.split(",")]
-        return names if all(re.fullmatch(r"\w+", name) for name in names) else None
-    return list(value) if isinstance(value, list) else None
-
-
 def _converted(row: Mapping[str, Any], value: Any, settings: Settings) -> Any:
     """Return our value for that of a key, which the schema checks; None where there is none."""
-    match row.get("as"):
-        case "number":
-            return _number(value)
-        case "text":
-            return value
-        case "share of steps" if settings.get("warmup_ratio") is None:
-            warm, steps = _number(value), _number(settings.get("max_steps")) or 0
-            # Below 1 it is a share already (transformers 5).
-            if warm is None or warm < 1:
-                return warm
+    kind = row.get("as")
+    if kind == "number":
+        return _number(value)
+    if kind == "share of steps" and settings.get("warmup_ratio") is None:
+        warm, steps = _number(value), _number(settings.get("max_steps")) or 0
+        if warm is not None and warm >= 1:  # below, it is a share already (transformers 5)
             return round(min(warm / steps, 1.0), 4) if steps > 0 else None
-        case "modules":
-            return _modules(value)
+        return warm
+    if kind == "modules" and value not in (True, "all", "all-linear"):
+        # A pattern over the names of modules would be matched in another way here.
+        names = value if isinstance(value, list) else re.split(r"\s*,\s*", str(value).strip())
+        return names if all(re.fullmatch(r"\w+", str(name)) for name in names) else None
+    if kind in ("text", "modules"):
+        return value if kind == "text" else "all_linear"
     return row.get("values", {}).get(str(value).lower())
 
 

@@ -2,22 +2,21 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final
 
-from engine.data.token_estimate import estimated_tokens
-from engine.drafting.choices import Guess
+from engine.drafting.guess import Guess
 from engine.drafting.layout_table import PATTERNS
 from engine.drafting.profile import NAMES, NOT_A_CLASS, SEVERAL, ColumnProfile, is_called
-from engine.drafting.roles import in_order, labels_of
+from engine.drafting.roles import in_order, label_counts
 from engine.kinds import KINDS, AnswerForm
 from engine.recipe.prompt import unnamed_labels
 from engine.recipe.text.words import folded
 from engine.values import Value, field
 
 MANY_ASKED: Final = 400
-"""Bytes of all labels from which they are most of a prompt."""
+"""Bytes of all fields from which they are most of a prompt."""
 MOST_ASKED: Final = 4500
 """Bytes of all labels up to which every prompt lists them: beyond, they leave the text no room."""
 
@@ -30,12 +29,15 @@ class Labels(Value):
     """Label: {min or max: bound}, where the column is a scale of numbers."""
     spelled: dict[str, Counter[str]] = field(default_factory=dict)
     """Label: how often each of its spellings is there, of those that have several."""
-    relabel: dict[str, str] = field(default_factory=dict)
-    """Spelling: label."""
     absent: list[str] = field(default_factory=list)
     """The values of rows without a label, such as `N/A`."""
     misspelled: list[tuple[str, int, str]] = field(default_factory=list)
     """(label of few rows, its rows, the label of many that it nearly is)."""
+
+    @property
+    def relabel(self) -> dict[str, str]:
+        """Spelling: label."""
+        return {one: label for label, some in self.spelled.items() for one in some if one != label}
 
 
 def task_labels(guess: Guess, columns: Mapping[str, ColumnProfile]) -> Labels:
@@ -45,33 +47,30 @@ def task_labels(guess: Guess, columns: Mapping[str, ColumnProfile]) -> Labels:
     column, is_single = columns[guess.label], kind.answer is AnswerForm.LABEL
     if is_single and (scale := _scale(column)):
         return Labels(names=[*scale], scale=scale)
-    separator = "" if is_single else guess.separator
-    spelled = _spellings(column, separator)
-    relabel = {one: label for label, some in spelled.items() for one in some if one != label}
+    counts = label_counts(column, "" if is_single else guess.separator)
     # Of more, `NA`, as R writes it, may be the class of all the others.
-    few, values = 0.1 * column.filled, column.values
-    absent = [
-        one
-        for one, rows in values.items()
+    few = 0.1 * column.filled
+    unlabelled = (
+        one for one, rows in counts.items()
         if one.strip().lower() in NAMES["no labels"] or (one.strip() == "NA" and rows <= few)
-    ]
-    if not is_single or len(values) - len(absent) < SEVERAL:
+    )  # fmt: skip
+    absent = [*unlabelled] if is_single else []
+    if len(counts) - len(absent) < SEVERAL:
         absent = []
-    # What they are renamed to need not be in the rows: each may have a blank before it.
-    found = {relabel.get(label, label) for label in labels_of(column, separator)} - {*absent}
-    counts: Counter[str] = Counter()
-    for one, rows in values.items() if is_single else ():
-        label = relabel.get(one, one)
-        counts[label] += rows if label in found and label.isalpha() else 0
+    labels = Labels(spelled=_spellings(counts), absent=absent)
+    merged: Counter[str] = Counter()
+    for one in counts.keys() - {*absent}:
+        merged[labels.relabel.get(one, one)] += counts[one]
     misspelled = []
-    for label, rows in (+counts).items():
-        others = [other for other, many in counts.items() if many >= 10 * rows]
-        near = get_close_matches(label.lower(), others, 1, cutoff=0.75)
+    words = {one: rows for one, rows in merged.items() if is_single and one.isalpha()}
+    for label, rows in words.items():
+        usual = [one for one, many in words.items() if many >= 10 * rows]
+        near = get_close_matches(label.lower(), usual, 1, cutoff=0.75)
         if near and rows <= 0.02 * column.filled:
             misspelled.append((label, rows, near[0]))
     return Labels(
-        names=in_order(found), spelled=spelled, relabel=relabel, absent=absent, misspelled=misspelled
-    )  # fmt: skip
+        names=in_order(merged), spelled=labels.spelled, absent=absent, misspelled=misspelled
+    )
 
 
 def _scale(column: ColumnProfile) -> dict[str, dict[str, float]]:
@@ -88,52 +87,42 @@ def _scale(column: ColumnProfile) -> dict[str, dict[str, float]]:
     return {names[0]: {"max": low}, names[1]: {"min": high}}
 
 
-def _spellings(column: ColumnProfile, separator: str) -> dict[str, Counter[str]]:
+def _spellings(counts: Mapping[str, int]) -> dict[str, Counter[str]]:
     """Return each label that has several spellings: those that differ in case, blanks or letters that look alike."""
     alike: dict[str, Counter[str]] = {}
-    for text, rows in column.values.items():
-        parts = filter(None, map(str.strip, text.split(separator))) if separator else [text]
-        for part in parts:
-            alike.setdefault(folded(part), Counter())[part] += rows
+    for one, rows in counts.items():
+        alike.setdefault(folded(one), Counter())[one] += rows
     spelled = {}
-    for counts in alike.values():
+    for some in alike.values():
         # Without blanks at its ends first, then the commonest.
-        best = max(counts, key=lambda one: (one == one.strip(), counts[one])).strip()
-        if counts.keys() != {best}:
-            spelled[best] = counts
+        best = max(some, key=lambda one: (one == one.strip(), some[one])).strip()
+        if some.keys() != {best}:
+            spelled[best] = some
     return spelled
 
 
-def question(guess: Guess, labels: Labels) -> tuple[str, str]:
-    """Return what a model is asked before each text, empty where the rows ask it themselves; and a comment."""
-    size, listed = _bytes(labels.names), ", ".join(labels.names)
-    why = "what the model is asked"
-    if size > MOST_ASKED:
-        why = f"listing {len(labels.names)} labels would leave the text no room"
-    elif size > MANY_ASKED:
-        tokens = round(estimated_tokens(listed), -2)
-        why = f"lists all {len(labels.names)}: about {tokens:.0f} tokens a row"
+def question(guess: Guess, labels: Labels) -> str:
+    """Return what a model is asked before each text; empty where the rows ask it themselves."""
     if guess.instruction:
-        return guess.instruction, why
+        return guess.instruction
     # What `is_spam` and `refund wanted?` ask; "Is it parcel" would be no English.
     name, word, draft = _label_name(guess), label_noun(guess), KINDS[guess.kind].draft
     flag = PATTERNS["flag"].fullmatch(name)
     marks = {label.strip().casefold() for label in labels.names}
     are_flags = len(marks) == SEVERAL and any(marks <= set(some) for some in NAMES["yes and no"])
     if flag and are_flags and not is_called(name, "label"):
-        return f"Does `{flag['what'].replace('_', ' ').strip()}` apply: {{labels}}?", why
+        return f"Does `{flag['what'].replace('_', ' ').strip()}` apply: {{labels}}?"
     if labels.scale.keys() == {"low", "high"}:
-        return f"How high is the {word}: {{labels}}?", why
-    # The system message may say them already.
-    is_listed = size <= MOST_ASKED and bool(unnamed_labels(labels.names, guess.system))
-    text = draft.instruction
-    if draft.short_instruction and not is_listed and not 0 < _bytes(guess.fields) <= MANY_ASKED:
-        text = draft.short_instruction
+        return f"How high is the {word}: {{labels}}?"
+    # The system message may list them already.
+    is_listed = _bytes(labels.names) <= MOST_ASKED and unnamed_labels(labels.names, guess.system)
+    is_short = not is_listed and not 0 < _bytes(guess.fields) <= MANY_ASKED
+    text = (is_short and draft.short_instruction) or draft.instruction
     # Not `format`: `{labels}` stays for each prompt to fill in.
-    return text.replace("{word}", word).replace("{fields}", ", ".join(guess.fields)), why
+    return text.replace("{word}", word).replace("{fields}", ", ".join(guess.fields))
 
 
-def _bytes(texts: Sequence[str]) -> int:
+def _bytes(texts: Iterable[str]) -> int:
     return len(", ".join(texts).encode("utf-8", "replace"))
 
 

@@ -1,7 +1,6 @@
 """What can still change while a draft is checked: the sizes of its splits, its checks, its lengths and its bounds."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
@@ -11,11 +10,11 @@ from typing import Final
 from engine.data.prepare import Prepared
 from engine.data.splitting.column import place_of
 from engine.data.token_estimate import estimated_tokens, is_english, row_text
-from engine.drafting.choices import Guess
 from engine.drafting.gather import Gathered
-from engine.drafting.guess import Grouping
+from engine.drafting.guess import Guess
 from engine.drafting.label_names import Labels, question, task_labels
 from engine.drafting.profile import KEPT, Profile
+from engine.drafting.roles import Grouping
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind
 from engine.metrics.power import ROWS, Spread, ThresholdRule, macro_f1, passing_value
@@ -90,9 +89,7 @@ class DraftPlan:
     gathered: Gathered
     profile: Profile
     sizes: Sizes
-    row_sizes: tuple[int, ...] = ()
-    """Tokens of each row that was read, without the instruction: estimates, rather too high."""
-    groupings: tuple[Grouping, ...] = ()
+    groupings: Sequence[Grouping] = ()
     """Columns by which rows belong together."""
     group: Grouping | None = None
     """The one by which they are divided."""
@@ -100,6 +97,8 @@ class DraftPlan:
     """Check: (action, why)."""
     summary: DataSummary | None = None
     """What became of the rows when they were divided."""
+    tokens: Sequence[float] = ()
+    """Of each row with its question: estimates, rather too high."""
 
     @property
     def kind(self) -> Kind:
@@ -109,63 +108,56 @@ class DraftPlan:
     def labels(self) -> Labels:
         return task_labels(self.guess, self.profile.columns)
 
-    @cached_property
-    def question(self) -> tuple[str, str]:
-        """What a model is asked before each text, and a comment on it."""
-        return question(self.guess, self.labels)
-
     @property
     def by_files(self) -> bool:
         """Whether the data says which rows are for what."""
         return any(reading.into for reading in self.gathered.readings) or bool(self.guess.split)
 
     @property
-    def by_split(self) -> Mapping[str, int]:
-        if not self.guess.split:
-            return self.profile.by_split
-        counts: Counter[str] = Counter()
-        for mark, count in self.profile.columns[self.guess.split].values.items():
-            counts[place_of(mark).split] += count
-        return counts
-
-    @property
     def validation(self) -> int:
         """Rows that are taken from those that train."""
-        is_given = self.by_files and "validation" in self.by_split
-        return 0 if is_given else self.sizes.validation
+        marks = self.profile.columns[self.guess.split].values if self.guess.split else ()
+        given = {*self.profile.by_split, *(place_of(mark).split for mark in marks)}
+        return 0 if self.by_files and "validation" in given else self.sizes.validation
 
-    def all_checks(self) -> dict[str, tuple[str, str]]:
-        """Return the checks with those that follow from the length of the rows."""
-        why = ""
-        if self.too_long:
-            why = "the longest rows may not fit max_length"
-        elif self.profile.rows > KEPT:
-            why = "rows after those looked at may not fit max_length"
-        return {**self.checks, **({"truncation": ("drop", why)} if why else {})}
-
+    @property
     def max_length(self) -> int:
-        """Return the tokens that the longest row needs, as a power of two."""
-        needed = max(self.row_sizes, default=0) + self._asked
+        """The tokens that the longest row needs, as a power of two."""
         # Rows are left out rather than every step made longer, as long as they are few.
-        are_few = self._longer_than(LONGEST) <= 0.1 * len(self.row_sizes)
-        most = LONGEST if are_few else LENGTHS[-1]
+        are_few = self._longer_than(LONGEST) <= 0.1 * len(self.tokens)
+        most, needed = LONGEST if are_few else LENGTHS[-1], max(self.tokens, default=0)
         return next(length for length in LENGTHS if length == most or needed <= length)
 
     @property
     def too_long(self) -> int:
         """Rows that may need more tokens than the draft asks for."""
-        return self._longer_than(self.max_length())
+        return self._longer_than(self.max_length)
 
     def _longer_than(self, tokens: int) -> int:
-        return sum(size > tokens - self._asked for size in self.row_sizes)
+        return sum(size > tokens for size in self.tokens)
 
-    @cached_property
-    def _asked(self) -> float:
-        """The tokens that are the same in every row."""
-        asked, _ = self.question
-        # Of many words, those that are longer are balanced by others.
-        labels = estimated_tokens(", ".join(self.labels.names)) if "{labels}" in asked else 0
-        return AROUND + labels + _estimate(asked) + _estimate(self.guess.system)
+    def count_tokens(self, task: Task, prepared: Prepared) -> None:
+        """Estimate the tokens of the rows; of two answers, with the longer one."""
+        splits = chain(prepared.train, prepared.validation, prepared.holdout)
+        rows = [row_text(task, row) for row in islice(splits, KEPT)]
+        english = is_english(row.text for row in rows[:200])
+        labels = ", ".join(self.labels.names) if "{labels}" in task.instruction else ""
+        # Of many labels, those that are longer are balanced by others.
+        asked = AROUND + estimated_tokens(labels)
+        for text in (task.instruction, task.system):
+            asked += CAUTION * estimated_tokens(text, english=is_english([text]))
+        self.tokens = [
+            round(CAUTION * estimated_tokens(row.text, english=english)) + TURN * max(0, row.turns - 2) + asked
+            for row in rows
+        ]  # fmt: skip
+        if self.too_long:
+            self.checks["truncation"] = ("drop", "the longest rows may not fit max_length")
+        elif self.profile.rows > KEPT:
+            self.checks["truncation"] = ("drop", "rows after the first may not fit max_length")
+
+    @property
+    def question(self) -> str:
+        return question(self.guess, self.labels)
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Return the bounds that a model must keep: what a useful one might; a person must say what is useful."""
@@ -175,11 +167,11 @@ class DraftPlan:
         if is_lower_better(draft.metric, self.kind.name):
             return {draft.metric: {"max": draft.threshold}}
         is_label = self.kind.answer is AnswerForm.LABEL
-        harder = 0.0 if len(labels) <= 10 else 0.7 if len(labels) <= 50 else 0.6
-        threshold = harder if is_label and harder else draft.threshold
-        asked = self.profile.rows if self.sizes.folds else self.sizes.holdout
+        harder = is_label and len(labels) > 10
+        threshold = draft.threshold if not harder else 0.7 if len(labels) <= 50 else 0.6
         evaluated = JudgingRows.of(self.summary) if self.summary else None
-        evaluated = evaluated or JudgingRows(rows=self.by_split.get("holdout", asked))
+        asked = self.profile.rows if self.sizes.folds else self.sizes.holdout
+        evaluated = evaluated or JudgingRows(rows=self.profile.by_split.get("holdout", asked))
         is_macro = draft.metric == "macro_f1"
         spread = macro_f1(evaluated.portions(tuple(labels))) if is_macro else ROWS
         rows = evaluated.independent(CONFIDENCE)
@@ -187,18 +179,3 @@ class DraftPlan:
         if is_label:
             bounds["valid_output"] = {"min": shown_bound(0.95, rows=rows)}
         return bounds
-
-
-def _estimate(text: str) -> float:
-    return CAUTION * estimated_tokens(text, english=is_english([text]))
-
-
-def row_sizes(task: Task, prepared: Prepared) -> tuple[int, ...]:
-    """Return about how many tokens each row has without what is asked of all; of two answers, with the longer one."""
-    splits = chain(prepared.train, prepared.validation, prepared.holdout)
-    texts = [row_text(task, row) for row in islice(splits, KEPT)]
-    english = is_english(one.text for one in texts[:200])
-    return tuple(
-        round(CAUTION * estimated_tokens(one.text, english=english)) + TURN * max(0, one.turns - 2)
-        for one in texts
-    )

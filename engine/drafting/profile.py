@@ -40,31 +40,27 @@ def words_of(name: str) -> list[str]:
     return re.split(r"[\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
 
 
-def rank(name: str, *roles: str) -> int:
+def rank(name: str, role: str) -> int:
     """Return how good a name is for a role; the last part of a path counts, and parts of words too."""
-    names = [one for role in roles for one in NAMES[role]]
-    above, _, own = name.rpartition(".")
-    own = own.strip()
-    last = own.lower()
+    names, (above, _, own) = NAMES[role], name.rpartition(".")
+    last, worst = own.strip().lower(), 2 * len(NAMES[role])
     if above and last in ("name", "value", "text"):
         # `name` alone says nothing.
-        alone = names.index(last) if last in names and last != "name" else 2 * len(names)
-        return min(rank(above, *roles), alone)
-    if last in names:
-        return names.index(last)
-    words = words_of(own)
+        alone = names.index(last) if last in names and last != "name" else worst
+        return min(rank(above, role), alone)
+    words = words_of(own.strip())
     within = (len(names) + place for place, known in enumerate(names) if known in words)
-    return next(within, 2 * len(names))
+    return names.index(last) if last in names else next(within, worst)
 
 
 def is_called(name: str, *roles: str) -> bool:
     """Whether a column has one of the names of a role."""
-    return rank(name, *roles) < sum(len(NAMES[role]) for role in roles)
+    return any(rank(name, role) < len(NAMES[role]) for role in roles)
 
 
 def may_be_called(name: str, *roles: str) -> bool:
     """Whether one of the names of a role is among the words of a column's name."""
-    return rank(name, *roles) < 2 * sum(len(NAMES[role]) for role in roles)
+    return any(rank(name, role) < 2 * len(NAMES[role]) for role in roles)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -128,53 +124,39 @@ class ColumnProfile:
     def facts(self) -> Mapping[str, bool]:
         """What is known of the column once its rows are counted, by the words in which rules ask for it.
 
-        `few`, `varied` and `different` tell how often its values come again, `alike` that all begin in the same way.
-        `classes` and `scale` hold what sorts the rows: one value each. `labels` are lists of several, `single` lists
-        of one label each. `answer` is what could answer a text.
+        `few`, `varied` and `different` tell how often its values come again. `classes` and `scale` hold what sorts the
+        rows: one value each. `labels` are lists of several, `single` lists of one label each. `answer` is what could
+        answer a text.
         """
         name, last, values, filled = self.name, self.last, self.values, self.filled
         some, different = list(values)[:SOME], len(values)
         is_text, is_list = self.texts > MOSTLY * filled, self.lists > MOSTLY * filled
-        is_everywhere = self.present == self.rows and filled > MOSTLY * self.present
-        is_partly = filled >= PARTLY * self.rows > 0
         is_number = bool(values) and not self.lists and all(map(_is_number, values))
         is_decimal = not self.lists and _are_decimal(values)
         are_whole = all(value.lstrip("-").isdigit() for value in values)
         is_measure = (is_number or is_decimal) and different > NOT_A_CLASS
-        # Numbers that differ in each row count the rows.
-        is_scale = is_number and is_measure and not (are_whole and different >= 0.95 * filled)
         is_short = self.longest <= LONGEST_LABEL and not self.lists and not self.objects
         are_few = SEVERAL <= different <= MOST_LABELS and is_short
+        comes_again = filled >= 2 * different
         # Of a sure label some may be in one row only.
         is_sure = last in NAMES["sure label"] and filled > different
-        comes_again = filled >= 2 * different
         item = max(map(len, values), default=0)
+        are_labels = is_list and SEVERAL <= different <= MOST_LABELS and item <= LONGEST_LABEL
         # Words, and neither times nor the tags of words.
         is_worded = (
             sum(map(_is_worded, some)) > 0.3 * len(some)
             and sum(bool(PATTERNS["tags"].fullmatch(value)) for value in some) <= MOSTLY * len(some)
             and not is_called(name, "id")
         )
-        is_item = any(part.isdigit() for part in name.split("."))
-        # Lists of texts that are no labels are all right answers to a question.
-        are_answers = is_list and (
-            item > LONGEST_LABEL or is_called(name, "answers") or different > 0.3 * self.lists
-        )
-        # With the name of an answer, a good part of the rows may have none.
-        is_named = is_called(name, "answer") and not is_item and (is_worded or is_list)
-        is_other = (
-            is_number or is_decimal or last in NAMES["id"] or bool(PATTERNS["split"].search(last))
-        )
-        are_links = all(PATTERNS["time"].match(one) and " " not in one for one in some[:50])
-        return {
+        facts = {
             "text": is_text,
             "list": is_list,
             "number": is_number,
             "decimal": is_decimal,
             "whole": are_whole,
-            "everywhere": is_everywhere,
-            "partly": is_partly,
-            "item": is_item,
+            "everywhere": self.present == self.rows and filled > MOSTLY * self.present,
+            "partly": filled >= PARTLY * self.rows > 0,
+            "item": any(part.isdigit() for part in name.split(".")),
             "several": different > 1,
             "few": are_few and comes_again,
             "varied": different > 0.2 * min(filled, 1000),
@@ -182,16 +164,29 @@ class ColumnProfile:
             "long": self.mean_length >= LONG_TEXT,
             "worded": is_worded,
             "asks": sum(one.rstrip().endswith("?") for one in some) > 0.6 * len(some),
-            "alike": different > NOT_A_CLASS and len({one[:LONG_TEXT] for one in values}) == 1,
-            "scale": is_scale and not PATTERNS["times"].search(name),
+            # Numbers that differ in each row count the rows.
+            "scale": is_number and is_measure and not (are_whole and different >= 0.95 * filled)
+            and not PATTERNS["times"].search(name),
             "classes": are_few and (comes_again or is_sure) and not is_measure,
-            "labels": is_list and SEVERAL <= different <= MOST_LABELS and item <= LONGEST_LABEL
-            and SEVERAL * different <= values.total() != self.lists * different,
-            "single": 0 < self.lists == self.rows == values.total() and item <= LONGEST_LABEL
-            and SEVERAL <= different <= min(MOST_LABELS, self.lists / 2) and not is_called(name, "answer"),
-            "answer": (is_text or are_answers) and (is_everywhere or (is_partly and is_named))
-            and different > 1 and not is_other and not are_links,
+            "labels": are_labels and SEVERAL * different <= values.total() != self.lists * different,
+            "single": are_labels and 2 * different <= self.lists == self.rows == values.total()
+            and not is_called(name, "answer"),
         }  # fmt: skip
+        # Lists of texts that are no labels are all right answers to a question.
+        are_answers = is_list and (
+            item > LONGEST_LABEL or is_called(name, "answers") or different > 0.3 * self.lists
+        )
+        # With the name of an answer, a good part of the rows may have none.
+        is_named = is_called(name, "answer") and not facts["item"] and (is_worded or is_list)
+        is_other = last in NAMES["id"] or bool(PATTERNS["split"].search(last))
+        are_links = all(PATTERNS["time"].match(one) and " " not in one for one in some[:50])
+        facts["answer"] = (
+            (is_text or are_answers)
+            and (facts["everywhere"] or (facts["partly"] and is_named))
+            and different > 1
+            and not (is_number or is_decimal or is_other or are_links)
+        )
+        return facts
 
     def has(self, *facts: str) -> bool:
         """Whether all facts hold, each one after a `-` not."""

@@ -1,7 +1,7 @@
 """Which column is the text, the label, an answer, a part of the text: by the names of columns and what is in them."""
 
-import math
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -26,7 +26,7 @@ from engine.drafting.profile import (
     rank,
     words_of,
 )
-from engine.values import replace
+from engine.values import Value, replace
 
 COME_AGAIN: Final = 5
 """Times that values come again, on average, where they sort the rows."""
@@ -51,11 +51,11 @@ def are_classes(names: Sequence[str], rows: Sequence[Row]) -> bool:
     is_named = len(words) == len(set(names)) and all(words)
     if not is_named or any(re.fullmatch(NAMES["part"], word) for word in words):
         return False
-    for name in columns_of(rows):
-        column = column_of(rows, name)
+    for column in (column_of(rows, name) for name in columns_of(rows)):
         sorts = column.has("text", "everywhere", "classes", "-number", "-decimal")
         sorts = sorts and COME_AGAIN * len(column.values) <= column.filled
-        if is_called(name, "label") or (sorts and not may_be_called(name, "metadata", "id")):
+        is_other = may_be_called(column.name, "metadata", "id")
+        if is_called(column.name, "label") or (sorts and not is_other):
             return False
     return not any(map(recognise, rows))
 
@@ -69,9 +69,7 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
         found = [column for column in found if column.has(fact)] or found
     if len(asked := [column for column in found if column.has("asks")]) == 1:
         return asked[0]
-    if named := [
-        column for column in found if is_called(column.name, "text") and column.has("long")
-    ]:
+    if named := [c for c in found if is_called(c.name, "text") and c.has("long")]:
         # A title says less than what is below it.
         return min(
             named, key=lambda c: (c.last in NAMES["title"], rank(c.name, "text"), -c.mean_length)
@@ -80,8 +78,8 @@ def text_column(profile: Profile, *, taken: str) -> ColumnProfile | None:
     pair = next((two for two in NAMES["texts"] if called.keys() >= set(two)), ())
     others = [column for column in found if not is_called(column.name, "answer")]
     lengths = [column.mean_length for column in found]
-    is_free = not pair and len(others) in (0, SEVERAL) and len(found) == SEVERAL
-    if is_free and max(lengths) < 3 * min(lengths):
+    are_alike = len(found) == SEVERAL and len(others) != 1 and max(lengths) < 3 * min(lengths)
+    if are_alike and not pair:
         # Of two texts without names that say more, the first is what is given, as in translations.
         return found[0]
     found = [called[name] for name in pair] or others or found
@@ -93,9 +91,11 @@ def without_whole(profile: Profile) -> Profile:
 
     An answer would be in it too. It stays where the others are only words of it: they are its parts.
     """
-    parts = [c for c in profile.having("text") if c.name != WHOLE and "@" not in c.name]
     whole = profile.columns.get(WHOLE)
-    least = max(2 * LONG_TEXT, whole.mean_length / 3) if whole and whole.has("text") else math.inf
+    parts = [c for c in profile.having("text") if c.name != WHOLE and "@" not in c.name]
+    if whole is None or not whole.has("text"):
+        return profile
+    least = max(2 * LONG_TEXT, whole.mean_length / 3)
     if not any(c.mean_length > least and c.has("different", "worded") for c in parts):
         return profile
     for row in profile.kept[:SOME]:
@@ -120,17 +120,17 @@ def texts_together(profile: Profile, text: ColumnProfile, *, is_labelled: bool) 
     found = profile.having("text", "everywhere")
     last = {column.last: column.name for column in found}
     pairs = [[last[name] for name in pair if name in last] for pair in NAMES["texts"]]
-    stem, count = PATTERNS["number of two"].subn("#", text.name)
-    if is_labelled and count == 1 and text in found:
+    number = PATTERNS["number of two"]
+    if is_labelled and len(number.findall(text.name)) == 1:
+        stem = number.sub("#", text.name).lower()
         alike = [
             column for column in found
-            if column.has("worded") and PATTERNS["number of two"].sub("#", column.name).lower() == stem.lower()
+            if column.has("worded") and number.sub("#", column.name).lower() == stem
+            and max(column.mean_length, text.mean_length) <= 4 * min(column.mean_length, text.mean_length)
         ]  # fmt: skip
-        lengths = [column.mean_length for column in alike]
-        pairs += [[c.name for c in alike]] if alike and max(lengths) <= 4 * min(lengths) else []
-    return next(
-        (tuple(two) for two in pairs if len(two) == SEVERAL and text.name in two), (text.name,)
-    )
+        pairs.append([column.name for column in alike])
+    both = (tuple(pair) for pair in pairs if len(pair) == SEVERAL and text.name in pair)
+    return next(both, (text.name,))
 
 
 def split_column(profile: Profile) -> str:
@@ -144,14 +144,6 @@ def split_column(profile: Profile) -> str:
     return ""
 
 
-def why_text(column: ColumnProfile, profile: Profile) -> str:
-    long = f"{column.mean_length:.0f} characters on average"
-    others = [one for one in profile.having("text") if one is not column]
-    if any(column.mean_length < other.mean_length for other in others):
-        return f"its name, and {long}"
-    return f"the longest texts, {long}" if others else f"the only texts, {long}"
-
-
 def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
     """Return the column that sorts the texts, by its name or its few values; None where there is none."""
     others = [c for c in profile.columns.values() if c is not text and could_label(c, profile)]
@@ -160,10 +152,10 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
     named = [column for column in (*classes, *scales) if may_be_called(column.name, "label")]
     if not any(is_called(column.name, "label") for column in named):
         # People have not labelled every row yet.
-        halves = [column for column in profile.having("partly", "-item") if column is not text]
         partly = [
-            c for c in halves if is_called(c.name, "label") and (c.has("classes") or c.has("scale"))
-        ]
+            c for c in profile.having("partly", "-item")
+            if c is not text and is_called(c.name, "label") and (c.has("classes") or c.has("scale"))
+        ]  # fmt: skip
         if partly:
             return min(partly, key=lambda column: rank(column.name, "label"))
 
@@ -178,7 +170,7 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
         # Values may name many things or people, such as articles and users.
         are_codes = is_many and all(map(PATTERNS["code of a thing"].fullmatch, column.values))
         words = {value.strip().lower() for value in column.values}
-        is_flag = column.is_number or words <= {"true", "false", "yes", "no", "t", "f"}
+        is_flag = column.is_number or any(words <= set(some) for some in NAMES["yes and no"])
         return may_be_called(column.name, "metadata") or are_codes, is_flag, len(column.values)
 
     if named:
@@ -193,15 +185,7 @@ def label_column(profile: Profile, text: ColumnProfile) -> ColumnProfile | None:
         return min(classes, key=unlikely)
     # Counts and places are whole or come in pairs; several ratings of a text have parts.
     rated = [column for column in scales if column.has("-whole")]
-    if len(scales) == 1 or rated:
-        return (rated or scales)[0]
-    # Sentences may sort the rows: a few that come again and again, and no answers.
-    reasons = (
-        c for c in others
-        if not scales and SEVERAL <= len(c.values) <= 30 and c.filled >= COME_AGAIN * len(c.values)
-        and c.longest <= 200 and c.has("text") and not may_be_called(c.name, "answer")
-    )  # fmt: skip
-    return next(reasons, None)
+    return (rated or scales)[0] if len(scales) == 1 or rated else None
 
 
 def could_label(column: ColumnProfile, profile: Profile) -> bool:
@@ -232,10 +216,10 @@ def _says_the_same(profile: Profile, one: ColumnProfile, two: ColumnProfile) -> 
     return len(profile.pairs(one, two)) == len(one.values) == len(two.values)
 
 
-def separator_of(column: ColumnProfile) -> str | None:
-    """Return what divides several labels of a row; None where nothing does."""
+def separator_of(column: ColumnProfile) -> str:
+    """Return what divides several labels of a row; empty where nothing does."""
     if column.has("-text") or column.longest > 4 * LONGEST_LABEL:
-        return None
+        return ""
     is_named = column.last in NAMES["several labels"]
     for separator in ",;|" + (" " if is_named else ""):
         parts = [[part.strip() for part in value.split(separator)] for value in column.values]
@@ -254,14 +238,17 @@ def separator_of(column: ColumnProfile) -> str | None:
             and (separator != " " or all(map(PATTERNS["key"].fullmatch, different)))
         ):
             return separator
-    return None
+    return ""
 
 
-def labels_of(column: ColumnProfile, separator: str) -> list[str]:
-    """Return the different labels of a column, in the order people would list them."""
-    parts = (value.split(separator) if separator else [value] for value in column.values)
-    found = (part.strip() if separator else part for some in parts for part in some)
-    return in_order(part for part in found if part.strip())
+def label_counts(column: ColumnProfile, separator: str) -> Counter[str]:
+    """Return how often each label stands in a column, as it is spelled there."""
+    counts: Counter[str] = Counter()
+    for value, rows in column.values.items():
+        parts = map(str.strip, value.split(separator)) if separator else [value]
+        for part in filter(str.strip, parts):
+            counts[part] += rows
+    return counts
 
 
 def in_order(labels: Iterable[str]) -> list[str]:
@@ -278,20 +265,20 @@ def verbatim(profile: Profile, text: ColumnProfile) -> list[str]:
     found = []
     for column in profile.having("several"):
         # The letter of a choice is in each question.
-        is_part = column.longest != 1 and not column.objects
-        is_part = is_part and column.mean_length < 0.6 * text.mean_length
-        if column is text or not is_part or "." in column.name or column.name[:1] == "@":
+        is_part = column.longest != 1 and column.mean_length < 0.6 * text.mean_length
+        is_nested = column.objects or "." in column.name or column.name[:1] == "@"
+        if column is text or not is_part or is_nested:
             continue
-        pairs = [(row.get(column.name), row.get(text.name)) for row in rows]
+        pairs = [(row.get(column.name), str(row.get(text.name) or "").casefold()) for row in rows]
         filled = [
-            (list(map(str, a)) if isinstance(a, list) else [str(a)], str(b).casefold())
-            for a, b in pairs
-            if a not in (None, "", []) and b
+            (list(map(str, value)) if isinstance(value, list) else [str(value)], whole)
+            for value, whole in pairs
+            if value not in (None, "", []) and whole
         ]
-        begins = sum(b.startswith(words[0].casefold()) for words, b in filled)
+        begins = sum(whole.startswith(words[0].casefold()) for words, whole in filled)
         is_title = may_be_called(column.name, "title") and begins > MOST_OF_IT * len(filled)
-        is_all = all(sum(map(len, words)) > MOST_OF_IT * len(b) for words, b in filled)
-        hits = sum(all(_is_word_of(word, b) for word in words) for words, b in filled)
+        is_all = all(sum(map(len, words)) > MOST_OF_IT * len(whole) for words, whole in filled)
+        hits = sum(all(_is_word_of(word, whole) for word in words) for words, whole in filled)
         is_enough = len(filled) >= min(5, len(rows)) and hits >= VERBATIM * len(filled)
         if is_enough and not is_title and not is_all:
             found.append(column.name)
@@ -305,3 +292,57 @@ def _is_word_of(word: str, text: str) -> bool:
     before = r"(?<![a-z0-9])" if re.match(r"[a-z0-9]", word) else ""
     after = r"(?![a-z0-9])" if re.search(r"[a-z0-9]\Z", word) else ""
     return bool(word and word in text and re.search(before + re.escape(word) + after, text))
+
+
+class Grouping(Value):
+    """A column by which rows belong together."""
+
+    name: str
+    is_sure: bool
+    """Whether its name says whose the rows are, and it does not only end in `id`."""
+    empty: int
+    """Rows without a value."""
+    repeated: int
+    """Rows that are not the first of their value."""
+
+
+def groupings(profile: Profile, used: Collection[str]) -> list[Grouping]:
+    """Return the columns by which rows belong together, the one to divide them by first.
+
+    Those that lie within an earlier one are left out: the sessions of a user stay together with the user.
+    """
+    whose = set(NAMES["whose"])
+    ranked = []
+    for column in profile.having("-item"):
+        # `userid` is two words as well.
+        written = re.sub(rf"(?i)\b({'|'.join(whose)})id\b", r"\1_id", column.name.strip())
+        *before, last = words = words_of(written)
+        # `name` and `number` alone say nothing of whose it is.
+        is_named = last in whose or (last in NAMES["naming"] and not whose.isdisjoint(before))
+        is_id = bool(before) and last in ("id", "uid", "uuid")
+        if (is_named or is_id) and column.name not in used and _comes_again(column):
+            is_free, empty = whose.isdisjoint(words), column.rows - column.filled
+            ranked.append((is_free, empty > 0, len(column.values), column, empty))
+    kept: list[Grouping] = []
+    for is_free, _, values, column, empty in sorted(ranked, key=lambda one: one[:3]):
+        pairs = [profile.pairs(column, profile.columns[other.name]) for other in kept]
+        if not any(len(some) == len({inner for inner, _ in some}) for some in pairs):
+            repeated = column.filled - values
+            one = Grouping(name=column.name, is_sure=not is_free, empty=empty, repeated=repeated)
+            kept.append(one)
+    return kept
+
+
+def _comes_again(column: ColumnProfile) -> bool:
+    """Whether short values name many groups of few rows, a good part of them of several."""
+    if column.lists or column.objects or column.longest > 64 or column.name in NAMES["id"]:
+        return False
+    if PATTERNS["times"].search(column.name) or all(map(PATTERNS["time"].match, column.values)):
+        return False
+    shared = sum(rows for rows in column.values.values() if rows > 1)
+    return (
+        len(column.values) >= 20  # of fewer groups, complete ones cannot be drawn
+        and column.filled > column.rows / 2
+        and max(column.values.values()) <= 0.1 * column.filled  # else splits miss their sizes
+        and shared >= 0.1 * column.filled
+    )

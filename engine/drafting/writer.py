@@ -8,7 +8,7 @@ that a draft lets leave out what they find, and those that refuse nothing in a d
 
 import os
 import re
-from collections import Counter
+import textwrap
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -18,17 +18,17 @@ from engine.data.checks.rows.languages import unspoken
 from engine.data.examples.template import found_at
 from engine.data.splitting.splits import ORDER
 from engine.drafting.label_names import label_noun
-from engine.drafting.layout_table import PATTERNS
 from engine.drafting.plan import FOLDED, DraftPlan
 from engine.drafting.profile import is_called
 from engine.drafting.reading import Reading
 from engine.drafting.roles import other_texts
 from engine.files.reading import parse_json
-from engine.kinds import AnswerForm, Turns
+from engine.kinds import Turns
 from engine.recipe.model import HubRef, PathRef, Source
 from engine.recipe.text.compose import spelled_in_flow
 from engine.recipe.text.dump import reference_mapping
 from engine.recipe.text.layout.format import WIDTH
+from engine.recipe.text.paths import as_typed
 from engine.recipe.text.words import unlike
 from engine.recipe.validation.schema import schema_text
 from engine.render.number_format import counted
@@ -44,6 +44,9 @@ BLOCKS: Final = ("task", "base_model", "data", "acceptance")
 """Sections with a line for each key; others are one line."""
 MOST_NAMED: Final = 4
 """Labels whose spellings are named, and spellings of each."""
+MOST_COLUMNS: Final = 8
+WIDEST: Final = 44
+"""Characters of a guess in a message; names of columns may be longer."""
 COMPARED: Final = 100_000
 """Rows up to which a draft compares what trains with the holdout; `recipe data` compares any number."""
 
@@ -79,9 +82,8 @@ def text_of(plan: DraftPlan) -> str:
 
 
 def _facts(plan: DraftPlan) -> dict[str, Any]:
-    guess, kind, labels, checks = plan.guess, plan.kind, plan.labels, plan.all_checks()
+    guess, kind, labels, checks = plan.guess, plan.kind, plan.labels, plan.checks
     name = re.sub(r"[^a-z0-9_-]+", "-", (plan.name.split(".")[0] or "draft").lower())
-    instruction, why_instruction = plan.question
     model, metrics = plan.model, plan.metrics()
     if isinstance(model, PathRef) and not Path(model.written).is_absolute():
         model = replace(model, written=_relative(model.path, plan))
@@ -92,8 +94,7 @@ def _facts(plan: DraftPlan) -> dict[str, Any]:
         "name": (name.strip("-_") or "draft")[:64],
         "description": kind.draft.description.replace("{word}", label_noun(guess)),
         "kind": guess.kind,
-        "instruction": instruction,
-        "why_instruction": why_instruction,
+        "instruction": plan.question,
         "system": guess.system,
         "input": "" if is_usual else "\n".join(f"{{{one}}}" for one in guess.texts),
         "labels": labels.names,
@@ -115,7 +116,7 @@ def _facts(plan: DraftPlan) -> dict[str, Any]:
         "validation": plan.validation,
         "holdout": plan.sizes.holdout,
         "folds": plan.sizes.folds,
-        "max_length": plan.max_length(),
+        "max_length": plan.max_length,
         # The other losses learn from pairs, and the usual one of them is the default.
         "thumbs": guess.shape == "kto",
         "metrics": metrics,
@@ -158,7 +159,7 @@ def _relative(file: Path, plan: DraftPlan) -> str:
     return Path(os.path.relpath(file.absolute(), plan.target.absolute().parent)).as_posix()
 
 
-def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
+def _reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     """Yield (what, guess, why)."""
     guess, first = plan.guess, plan.gathered.readings[0]
     if first.says_format or first.header:
@@ -178,7 +179,7 @@ def reasons(plan: DraftPlan) -> Iterator[tuple[str, str, str]]:
     for check, (action, why) in list(plan.checks.items())[1:]:
         yield f"checks.{check}", action, why
     from_what = "the most that a draft asks for" if plan.too_long else "from the longest row"
-    yield "max_length", str(plan.max_length()), f"tokens, {from_what}; `recipe data` counts them"
+    yield "max_length", str(plan.max_length), f"tokens, {from_what}; `recipe data` counts them"
 
 
 def _splits(plan: DraftPlan) -> tuple[str, str]:
@@ -198,7 +199,7 @@ def _splits(plan: DraftPlan) -> tuple[str, str]:
     return f"{sizes.folds} folds", f"{judged}; {left} in each{together}"
 
 
-def notes(plan: DraftPlan) -> Iterator[str]:
+def _notes(plan: DraftPlan) -> Iterator[str]:
     for name, *facts in chain(_of_rows(plan), _of_labels(plan)):
         yield TABLE["notes"][name].format(*facts)
 
@@ -220,10 +221,7 @@ def _of_rows(plan: DraftPlan) -> Iterator[tuple[Any, ...]]:
     if plan.summary and (dropped := plan.summary.dropped):
         yield "dropped", rows, ", ".join(f"{count:,} {why}" for why, count in dropped.items())
     if plan.too_long:
-        yield "too long", counted(plan.too_long, "row"), plan.max_length()
-    if held := [found[0] for text in texts if (found := PATTERNS["entity of HTML"].search(text))]:
-        usual_ones = ", ".join(f"`{one}`" for one, _ in Counter(held).most_common(3))
-        yield "entities", f"{len(held):,} texts hold" if held[1:] else "1 text holds", usual_ones
+        yield "too long", counted(plan.too_long, "row"), plan.max_length
     for column in columns.values() if not plan.kind.has_turns else ():
         empty = len(plan.profile.kept) - column.filled
         if column.name in (guess.text, guess.label) or not is_called(column.name, "label"):
@@ -255,6 +253,36 @@ def _of_labels(plan: DraftPlan) -> Iterator[tuple[Any, ...]]:
         yield "merged", f", and those of {counted(others, 'more label')}" if others > 0 else ""
     for label, count, other in labels.misspelled:
         yield "misspelled", label, counted(count, "row"), other
-    named = labels.names if plan.kind.answer is AnswerForm.LABEL else []
-    if named and all(map(PATTERNS["wordless"].fullmatch, named)):
-        yield "wordless", "numbers" if named[0].strip("-")[:1].isdigit() else "true and false"
+
+
+def draft_message(plan: DraftPlan, *, file: str, width: int) -> str:
+    """Return the whole message, in lines of so many columns where blanks let them be broken."""
+    columns, gathered, guesses = [*plan.profile.kept[0]], plan.gathered, [*_reasons(plan)]
+    shown = ", ".join(columns[:MOST_COLUMNS]) + (", …" if len(columns) > MOST_COLUMNS else "")
+    lines = [f"{file}: {plan.profile.rows:,} rows" + (f", columns {shown}" if shown else "")]
+    first = max(len(what) for what, _, _ in guesses)
+    second = min(WIDEST, max(len(guess) for _, guess, _ in guesses))
+    for what, value, why in guesses:
+        cut = value if len(value) <= WIDEST else f"{value[: WIDEST - 1]}…"
+        line = f"  {what:<{first}}  {cut:<{second}}  {why}".rstrip()
+        lines += wrapped(line, width=width, indent=" " * (first + second + 6))
+    for note in (*gathered.notes, *_notes(plan)):
+        lines += wrapped(f"  note: {note}", width=width, indent=" " * len("  note: "))
+    if gathered.rows:
+        path = os.path.relpath(gathered.readings[0].path)
+        line = f"wrote {path} (its rows: {'; '.join(gathered.whys)})"
+        lines += wrapped(line, width=width, indent="  ")
+    typed = as_typed(plan.target)
+    lines.append(f"wrote {plan.target} ({len(text_of(plan).splitlines())} lines)")
+    lines.append(f"next: recipe validate {typed} && recipe data {typed}")
+    return "\n".join(lines)
+
+
+def wrapped(line: str, *, width: int, indent: str) -> list[str]:
+    """Return a line as lines of so many columns; words, such as names of files, stay whole."""
+    # A column of comments that leaves them no room is not kept to.
+    room = indent if len(indent) <= width // 2 else " " * 8
+    return textwrap.wrap(
+        line, width, subsequent_indent=room, break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True, replace_whitespace=False,
+    )  # fmt: skip

@@ -10,11 +10,6 @@ from support.layout_table import Layout
 
 PEOPLE = ("Weber", "Koch", "Bauer", "Wolf"), ("Anna", "Emil", "Dora")
 WORDS = ("price", "room", "staff", "food")
-REASONS = (
-    "The customer wants the money back, as the parcel was late or damaged",
-    "The customer asks how the account is closed, or who can close it for him",
-    "Something else, which somebody has to read",
-)
 CITIES = ("Rome", "Oslo", "Bonn")
 BY_URTEIL = {"data.label.column": "Urteil"}
 
@@ -124,10 +119,6 @@ ODD = (
         write=with_settings,
         kind="classification",
         says={"data.sources.0.path": "settings/rows.json"},
-    ),
-    Layout(
-        name="reasons.csv", kind="classification", says={"data.label.column": "Grund"},
-        write=lambda p: table(p, [("Anlass", "Grund"), *((t, REASONS[n % 3]) for n, (t, _) in enumerate(labelled()))]),
     ),
     Layout(
         name="short.json", kind="generation", says={"data.answer.column": "answers"},

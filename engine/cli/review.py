@@ -44,7 +44,7 @@ def _reviewed(options: argparse.Namespace) -> Review:
 
 @contextmanager
 def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type-arg]
-    from engine.review.version import Disk, load_side, revisions
+    from engine.review.version import Disk, load_side
 
     if options.since is None and options.to is not None:
         raise RecipeError.one("R022", "--to needs --from", hint="add --from with the old revision")
@@ -57,14 +57,13 @@ def _sides(options: argparse.Namespace) -> Iterator[tuple]:  # type: ignore[type
         yield tuple(load_side(path, tree, label=str(path)) for path in (options.old, options.new))
         return
     from engine.review.repository import Repository  # brings pygit2
+    from engine.review.revisions import revisions
 
     path = options.old
     repository = Repository.around(path.parent)
     old = repository.commit(options.since)
     new = repository.commit(options.to) if options.to else None
-    moved = repository.moved(old, new)
-    changed = frozenset(name for one in moved for name in (one.path, one.was) if name)
-    with revisions(repository, old, new, changed) as (before, after):
+    with revisions(repository, old, new, repository.changed(old, new)) as (before, after):
         named = f"{path} at {options.to}" if options.to else str(path)
         first = load_side(path, before, label=f"{path} at {options.since}")
         yield first, load_side(path, after, label=named)

@@ -49,7 +49,7 @@ class Finding(Value):
     """The key that was changed; items of lists by name, such as `baselines.few_shot.shots`."""
     effect: Effect
     before: str = ""
-    """The value as the old file writes it; empty for none."""
+    """The value in the resolved recipe; empty for none."""
     after: str = ""
     says: str = ""
     """The meaning of the change, where the two values do not show it; no full stop."""

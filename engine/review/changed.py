@@ -4,19 +4,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import RecipeError
+from engine.evidence.review import Checked, Effect, Finding
 from engine.files.reading import read_bytes
 from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute, has_magic, match_listed
 from engine.recipe.text.source import MAX_BYTES, parse_source
-from engine.review.listing import Moved
-from engine.review.repository import Repository, names_of
+from engine.review.repository import Repository
 from engine.values import Value, replace
 
 ENDS: Final = (".yaml", ".yml")
@@ -24,6 +25,8 @@ PLAIN: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)
 """What says it of most recipes, without reading the YAML."""
 _VERSION: Final = re.compile(r"v\d")
 _NAME: Final = re.compile(rb"""^name[ \t]*:[ \t]*["']?([\w-]+)""", re.MULTILINE)
+_ALIKE: Final = 0.5
+"""Share of lines in common from which a new recipe replaces one that is gone, whatever their names."""
 _PLACES: Final = ("path", "gguf")
 
 
@@ -71,11 +74,6 @@ def _written(value: Any) -> Iterator[str]:
             yield from _written(item)
 
 
-UNSEEN: Final = (
-    "git holds another version of it than the disk, and only the file on the disk was compared"
-)
-
-
 class ChangeStatus(StrEnum):
     NEW = "new"
     CHANGED = "changed"
@@ -85,25 +83,25 @@ class ChangeStatus(StrEnum):
     HIDDEN = "not looked at"
 
 
-class Touched(Value):
-    path: str
-    """From the repository's root; of a deleted one, where it was."""
-    status: ChangeStatus
-    was: str
-    """Where the old version stands; empty for a new recipe."""
-    why: tuple[str, ...] = ()
-    """What changed where the file itself did not: its parent, its lock, files that it names."""
-    name: str = ""
-    unseen: str = ""
-    """Why a version that counts is not the one that is compared; empty where none is."""
+def _finding(code: str, effect: Effect, says: str) -> Finding:
+    return Finding(code=code, path="recipe", effect=effect, says=says)
+
+
+UNSEEN_FINDING: Final = _finding(
+    "W121",
+    Effect.UNKNOWN,
+    "git holds another version of it than the disk, and only the file on the disk was compared",
+)
+GONE_FINDING: Final = _finding("W120", Effect.WEAKER, "nothing judges its model any more")
 
 
 @dataclass(slots=True, kw_only=True)
-class _VersionFiles:
+class _Search:
     repository: Repository
     commit: str
-    moved: Mapping[str, Moved]
-    names: frozenset[str]
+    changed: frozenset[str]
+    """What is otherwise on the disk than at the commit."""
+    unseen: frozenset[str]
     now: dict[str, RecipeFile] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)
 
@@ -115,7 +113,7 @@ class _VersionFiles:
             with suppress(OSError):
                 content = read_bytes(root / path, limit=MAX_BYTES)
                 # most YAML files of a repository are no recipes
-                if path in self.names or b"recipe" in content or b"extends" in content:
+                if path in self.changed or b"recipe" in content or b"extends" in content:
                     self.now[path] = RecipeFile(content=content, path=root / path)
         for path, found in self.now.items():
             if found.parent and (parent := self.repository.inside(found.parent)):
@@ -134,7 +132,7 @@ class _VersionFiles:
             return RecipeFile(content=b"", path=place, is_lacking=True)
         return RecipeFile(content=content, path=place)
 
-    def is_whole(self, path: str) -> bool:
+    def is_recipe(self, path: str) -> bool:
         """Return whether a file is a recipe of its own, and not what others extend, or another tool's file."""
         found = self.now[path]
         if path in self.parents:
@@ -143,17 +141,13 @@ class _VersionFiles:
             return False
         return found.says_recipe
 
-    def was_whole(self, path: str, commit: str = "") -> bool:
-        """Return whether a file was a recipe of its own: what others extend may go without a name."""
+    def was_recipe(self, path: str, commit: str = "", *, of_its_own: bool = False) -> bool:
+        """Return whether a file was a recipe; what others extend may go without a name, and is none of its own."""
         found = self.before(path, commit)
-        if found is None or not self.was_recipe(path, commit):
+        if found is None or (of_its_own and not (found.name or found.parent or found.is_lacking)):
             return False
-        return bool(found.name or found.parent or found.is_lacking)
-
-    def was_recipe(self, path: str, commit: str = "") -> bool:
-        found = self.before(path, commit)
-        if found is None or found.says_recipe or found.parent is None:
-            return found is not None and found.says_recipe
+        if found.says_recipe or found.parent is None:
+            return found.says_recipe
         named = self.repository.inside(found.parent)
         parent = self.before(named, commit) if named else None
         return parent is not None and parent.says_recipe
@@ -194,85 +188,74 @@ class _VersionFiles:
             matched = match_listed(place, root, [root / name for name in names])
             found |= {one.relative_to(root).as_posix() for _, one in matched}
             start = re.split(r"[*?\[]", place, maxsplit=1)[0]
-            for link in self.repository.links():
+            for link in self.repository.links:
                 if link.startswith(start):
                     found |= self._steps(root / link, names)
         return found
 
-
-def touched_recipes(
-    repository: Repository, commit: str, moved: Sequence[Moved]
-) -> tuple[Touched, ...]:
-    """Return the recipes that differ between a commit and the files as they are now, by path."""
-    unseen, head = repository.unseen(commit), repository.commit("HEAD")
-    search = _VersionFiles(
-        repository=repository,
-        commit=commit,
-        moved={one.path: one for one in moved},
-        names=names_of(moved) | unseen,
-    )
-    search.read()
-    recipes = [path for path in search.now if search.is_whole(path)]
-    found = [one for path in recipes if (one := _touched(search, path)) is not None]
-    gone = list(_gone(search, set(recipes) | {one.was for one in found}))
-    listed = []
-    for one in _paired(search, found, gone):
-        is_unseen = not unseen.isdisjoint((one.path, one.was))
-        if not is_unseen and one.path in search.now:
-            is_unseen = any(names for _, names in search.dependencies(one.path, unseen))
-        listed.append(replace(one, unseen=UNSEEN if is_unseen else ""))
-    for path in unseen - {*search.now, *(one.path for one in listed)}:
-        if search.was_whole(path) or search.was_whole(path, head):
-            hidden = Touched(path=path, status=ChangeStatus.HIDDEN, was=path, unseen=UNSEEN)
-            listed.append(hidden)
-    return tuple(sorted(listed, key=lambda one: one.path))
-
-
-def _gone(search: _VersionFiles, there: set[str]) -> Iterator[Touched]:
-    for one in search.moved.values():
-        was = one.was or one.path
-        place = search.repository.root / one.path
-        # a sparse checkout has files that are not on the disk: that deletes no recipe
-        if was in there or one.status == "A" or search.repository.is_left_out(place):
-            continue
-        if not search.was_whole(was):
-            continue
-        old, is_there = search.before(was), place.is_file()
-        yield Touched(
-            path=one.path if is_there else was,
-            status=ChangeStatus.GONE if is_there else ChangeStatus.DELETED,
-            was=was,
-            name=old.name if old else "",
+    def touched(self, path: str) -> Checked | None:
+        """Return a recipe of today that is touched; None for any other."""
+        if path in self.changed:
+            is_old = self.was_recipe(path)
+            status = ChangeStatus.CHANGED if is_old else ChangeStatus.NEW
+            return Checked(path=path, status=status, was="", why=())
+        why: dict[str, None] = {}
+        names = self.changed | self.unseen
+        for what, found in self.dependencies(path, names) if names else ():
+            if listed := sorted(found):
+                more = f" and {len(listed) - 1} more" if len(listed) > 1 else ""
+                first = listed[0].rpartition("/")[2] if what == "its lock " else listed[0]
+                why[f"{what}{first}{more}"] = None
+        return (
+            Checked(path=path, status=ChangeStatus.CHANGED, was="", why=tuple(why)) if why else None
         )
 
+    def gone(self, recipes: Sequence[str]) -> Iterator[Checked]:
+        for path in sorted(self.changed - set(recipes)):
+            place = self.repository.root / path
+            # a sparse checkout has files that are not on the disk: that deletes no recipe
+            if not self.repository.is_left_out(place) and self.was_recipe(path, of_its_own=True):
+                status = ChangeStatus.GONE if place.is_file() else ChangeStatus.DELETED
+                yield Checked(path=path, status=status, was="", why=(), findings=(GONE_FINDING,))
 
-def _touched(search: _VersionFiles, path: str) -> Touched | None:
-    moved = search.moved.get(path)
-    if moved is not None:
-        was = moved.was or path
-        if moved.status == "A" or not search.was_recipe(was):
-            return Touched(path=path, status=ChangeStatus.NEW, was="")
-        status = ChangeStatus.RENAMED if moved.was else ChangeStatus.CHANGED
-        return Touched(path=path, status=status, was=was)
-    why: dict[str, None] = {}
-    for what, found in search.dependencies(path, search.names) if search.names else ():
-        if names := sorted(found):
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            first = names[0].rpartition("/")[2] if what == "its lock " else names[0]
-            why[f"{what}{first}{more}"] = None
-    status = ChangeStatus.CHANGED
-    return Touched(path=path, status=status, was=path, why=tuple(why)) if why else None
+    def replaced(self, new: str, gone: Sequence[Checked]) -> Checked | None:
+        """Return the recipe that a new one replaces: of its name, or else the most similar one."""
+        found = self.now[new]
+        shares = dict[float, Checked]()
+        for one in gone:
+            old = self.before(one.path)
+            if old is not None and found.name and old.name == found.name:
+                return one
+            if old is not None and one.status == ChangeStatus.DELETED:
+                lines = old.content.splitlines(), found.content.splitlines()
+                shares[SequenceMatcher(None, *lines, autojunk=False).ratio()] = one
+        most = max(shares, default=0.0)
+        return shares[most] if most >= _ALIKE else None
 
 
-def _paired(
-    search: _VersionFiles, found: Sequence[Touched], gone: Sequence[Touched]
-) -> Iterator[Touched]:
-    """Yield all of them; a new recipe that has the name of one that is gone replaces it."""
-    left = list(gone)
-    for one in found:
-        name = search.now[one.path].name if one.status is ChangeStatus.NEW else ""
-        old = next((it for it in left if name and it.name == name), None)
+def touched_recipes(
+    repository: Repository, commit: str, changed: frozenset[str]
+) -> tuple[Checked, ...]:
+    """Return the recipes that differ between a commit and the files as they are now, by path."""
+    unseen = repository.unseen(commit)
+    search = _Search(repository=repository, commit=commit, changed=changed, unseen=unseen)
+    search.read()
+    recipes = [path for path in search.now if search.is_recipe(path)]
+    gone, listed = list(search.gone(recipes)), list[Checked]()
+    for touched in filter(None, map(search.touched, recipes)):
+        path, status, was = touched.path, touched.status, ""
+        old = search.replaced(path, gone) if status == ChangeStatus.NEW else None
         if old is not None:
-            left.remove(old)
-        yield one if old is None else replace(one, status=ChangeStatus.RENAMED, was=old.was)
-    yield from left
+            gone.remove(old)
+            status, was = ChangeStatus.RENAMED, old.path
+        of_it = (names for _, names in search.dependencies(path, unseen))
+        is_unseen = not unseen.isdisjoint({path, was}.union(*of_it))
+        findings = (UNSEEN_FINDING,) if is_unseen else ()
+        listed.append(replace(touched, status=status, was=was, findings=findings))
+    listed += gone
+    head = repository.commit("HEAD")
+    for path in unseen - {*search.now, *(one.path for one in listed)}:
+        if any(search.was_recipe(path, at, of_its_own=True) for at in (commit, head)):
+            status, findings = ChangeStatus.HIDDEN, (UNSEEN_FINDING,)
+            listed.append(Checked(path=path, status=status, was="", why=(), findings=findings))
+    return tuple(sorted(listed, key=lambda one: one.path))

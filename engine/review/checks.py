@@ -15,18 +15,20 @@ from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.model import PathRef, Recipe
 from engine.recipe.outside import outside_of
 from engine.recipe.references import base_reference
-from engine.recipe.text.source import Reader
-from engine.review.changed import ChangeStatus, Touched, touched_recipes
+from engine.review.changed import ChangeStatus, touched_recipes
 from engine.review.findings import review, waived
-from engine.review.repository import Repository, names_of
+from engine.review.repository import Repository
+from engine.review.revisions import PartialTree, revisions
 from engine.review.rows import RowDivider
-from engine.review.version import FileTree, Side, WorkingTree, revisions, try_side, waivers_of
+from engine.review.version import Disk, Side, try_side, waivers_of
 from engine.trust.access import AccessCheck
 from engine.values import replace
 
 _ABSENT: Final = frozenset({"R302", "R250"})
-NO_OLD, GONE, UNSEEN = "W119", "W120", "W121"
-"""Codes of findings that need no comparison."""
+GONE: Final = "W120"
+"""The code of a recipe that is gone: a reason for it stands in another recipe."""
+ENDED: Final = (ChangeStatus.DELETED, ChangeStatus.GONE, ChangeStatus.HIDDEN)
+"""States in which there is no version to validate."""
 NOT_REACHED: Final = "this clone does not reach where the work began"
 DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 """Where the old version is looked for when nobody says."""
@@ -72,11 +74,11 @@ def asked(repository: Repository, since: str | None) -> Comment:
 
 def check_changes(repository: Repository, comment: Comment, *, device: Device) -> Comment:
     """Return the comment with every changed recipe checked."""
-    moved = repository.moved(comment.commit, None)
+    changed = repository.changed(comment.commit, None)
     waivers: list[str] = []
-    with revisions(repository, comment.commit, None, names_of(moved)) as trees:
+    with revisions(repository, comment.commit, None, changed) as trees:
         check = _Check(repository, comment.base, trees, device, waivers)
-        checked = [check.made(one) for one in touched_recipes(repository, comment.commit, moved)]
+        checked = [check.made(one) for one in touched_recipes(repository, comment.commit, changed)]
     # at the end: the reason for a recipe that is gone is in another recipe, which may come later
     return replace(comment, checked=tuple(_excused(one, waivers) for one in checked))
 
@@ -93,49 +95,35 @@ def _excused(one: Checked, waivers: Sequence[str]) -> Checked:
     return replace(one, findings=found)
 
 
-class _Ignoring(WorkingTree):
-    """The working tree, where files that are not checked out, or that git ignores, may be missing."""
-
-    @property
-    def reader(self) -> Reader:
-        """Another reader than the disk's: files that are not there are no problem."""
-        return self.read
-
-
 @dataclass(slots=True)
 class _Check:
     repository: Repository
     base: str
-    trees: tuple[FileTree, FileTree]
+    trees: tuple[Disk, Disk]
     device: Device
     waivers: list[str]
     """Reasons that new versions give for recipes that are gone; added to."""
     rows: RowDivider = field(default_factory=RowDivider)
     """One for all recipes, so that its limit holds for the whole review."""
 
-    def made(self, touched: Touched) -> Checked:
-        is_moved, findings = touched.was != touched.path, list[Finding]()
-        found = Checked(
-            path=touched.path,
-            status=touched.status.value,
-            was=touched.was if is_moved else "",
-            why=touched.why,
+    def made(self, found: Checked) -> Checked:
+        """Return a recipe that is touched, validated, planned and compared."""
+        if found.status in ENDED:
+            return found
+        new, problems, notes = self._new(found.path)
+        problems = tuple(
+            replace(one, place=replace(one.place, file=inside))
+            if one.place and (inside := self.repository.inside(Path(one.place.file)))
+            else one
+            for one in problems
         )
-        if touched.status in (ChangeStatus.DELETED, ChangeStatus.GONE):
-            says = "nothing judges its model any more"
-            return replace(found, findings=(_finding(GONE, Effect.WEAKER, says),))
-        if touched.unseen:
-            findings.append(_finding(UNSEEN, Effect.UNKNOWN, touched.unseen))
-        if touched.status is ChangeStatus.HIDDEN:
-            return replace(found, findings=tuple(findings))
-        new, problems, notes = self._new(touched)
-        placed = tuple(map(self._placed, problems))
-        found = replace(found, findings=tuple(findings), problems=placed, notes=notes)
+        found = replace(found, problems=problems, notes=notes)
         if new is None:
             return found
-        old, label = None, f"{touched.was} at {self.base}"
-        if touched.status is not ChangeStatus.NEW:
-            old, problems = try_side(self.repository.root / touched.was, self.trees[0], label=label)
+        findings, old, was = list(found.findings), None, found.was or found.path
+        if found.status != ChangeStatus.NEW:
+            label = f"{was} at {self.base}"
+            old, problems = try_side(self.repository.root / was, self.trees[0], label=label)
         before = waivers_of(old) if old else {}
         if (why_gone := waivers_of(new).get(GONE, "")) != before.get(GONE, ""):
             self.waivers.append(why_gone)
@@ -146,23 +134,24 @@ class _Check:
             found = replace(found, review=result, plan_before=tuple(plan_lines(old.recipe)))
         else:
             found = replace(found, waived=tuple((one.what, one.why) for one in new.recipe.waivers))
-            if touched.status is not ChangeStatus.NEW:
-                first = next(one for one in problems if one.severity is Severity.ERROR)
-                where = f"`{first.path}`: " if first.path else ""
-                says = "the old version is not valid, so there is nothing to compare with"
-                says = f"{says}: {first.code} {where}{first.message}"
-                findings.append(_finding(NO_OLD, Effect.UNKNOWN, says))
+        if old is None and found.status != ChangeStatus.NEW:
+            first = next(one for one in problems if one.severity is Severity.ERROR)
+            where = f"`{first.path}`: " if first.path else ""
+            says = "the old version is not valid, so there is nothing to compare with"
+            says = f"{says}: {first.code} {where}{first.message}"
+            unknown = Finding(code="W119", path="recipe", effect=Effect.UNKNOWN, says=says)
+            findings.append(unknown)
         return replace(found, findings=tuple(waived(findings, waivers_of(new), before)))
 
-    def _new(self, touched: Touched) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
+    def _new(self, named: str) -> tuple[Side | None, tuple[Problem, ...], tuple[str, ...]]:
         """Return the new version; files that git ignores, or has not checked out, may be missing."""
-        path, repository = self.repository.root / touched.path, self.repository
-        side, problems = try_side(path, self.trees[1], label=touched.path)
+        path, repository = self.repository.root / named, self.repository
+        side, problems = try_side(path, self.trees[1], label=named)
         errors = {one.code for one in problems if one.severity is Severity.ERROR}
         if side is not None or not errors or errors - _ABSENT:
             return side, problems, ()
-        tree = _Ignoring(repository=repository, changed=frozenset())
-        side, _ = try_side(path, tree, label=touched.path)
+        tree = PartialTree(repository=repository, changed=frozenset())
+        side, _ = try_side(path, tree, label=named)
         absent: dict[str, list[str]] = {}
         if side is not None:
             base, sources = base_reference(side.recipe.base_model), side.recipe.data.sources
@@ -177,13 +166,6 @@ class _Check:
         # What was missing only matters for validation; the comparison is with the real tree.
         return replace(side, tree=self.trees[1]), left, tuple(notes)
 
-    def _placed(self, problem: Problem) -> Problem:
-        place = problem.place
-        if place is None:
-            return problem
-        inside = self.repository.inside(Path(place.file))
-        return replace(problem, place=replace(place, file=inside or place.file))
-
 
 def _why_absent(repository: Repository, path: Path) -> str:
     """Return why a file that is not here may stand elsewhere; empty where git has no reason for it."""
@@ -197,10 +179,6 @@ def _why_absent(repository: Repository, path: Path) -> str:
 
 def _reaches(side: Side) -> set[str]:
     return {one.reference for one in outside_of(side.recipe, AccessCheck(recipe=side.path))}
-
-
-def _finding(code: str, effect: Effect, says: str) -> Finding:
-    return Finding(code=code, path="recipe", effect=effect, says=says)
 
 
 def plan_lines(recipe: Recipe) -> Iterator[str]:

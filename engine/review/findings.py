@@ -11,16 +11,13 @@ from engine.environment import Device
 from engine.evidence.review import Area, Change, Effect, Finding, Review
 from engine.pipeline.plan import SWEEP, PlanInputs, identified_inputs, plan_run
 from engine.recipe.model import HubRef, PackageRef, PathRef, Recipe, Reference
-from engine.recipe.references import base_reference
 from engine.recipe.sweeps import settled
 from engine.recipe.validation.schema import Weakening, weakenings
-from engine.review import files, weakening
-from engine.review.compare import Versions, other_bytes
-from engine.review.files import bytes_changed, uncompared
-from engine.review.holdout import judge_checks, judge_holdout
-from engine.review.judges import founded, judges_of, prompt_leaks, redrawn, unreported
+from engine.review.holdout import judge_holdout, judges_of
 from engine.review.locks import judge_record, lock_changes, record_notes, with_accepted
-from engine.review.rows import RowDivider
+from engine.review.pairs import Versions
+from engine.review.pins import pins, uncompared
+from engine.review.rows import RowDivider, prompt_leaks
 from engine.review.version import Side, waivers_of
 from engine.review.weakening import of_keys
 from engine.sources import identity
@@ -88,7 +85,7 @@ def nominal(recipe: Recipe) -> Recipe:
 def review(old: Side, new: Side, *, device: Device, rows: RowDivider | None = None) -> Review:
     versions = Versions(old=old, new=new)
     findings, changes = judge(versions, RowDivider() if rows is None else rows)
-    found = {one.path: listed.place for one in versions.sources if (listed := one.new or one.old)}
+    found = {one.path: one.place for one in versions.sources}
     counts = Counter(found.values())
     return Review(
         name=new.recipe.name,
@@ -117,21 +114,13 @@ def _notes(versions: Versions) -> Iterator[str]:
 
 def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tuple[Change, ...]]:
     """Return the findings, weaker ones first, and every other change, both in the language's order."""
-    judges = judges_of(versions, rows)
-    findings = [
+    others = [
         *of_keys(versions),
-        *weakening.baselines(versions),
-        *weakening.teachers(versions),
-        *weakening.probes(versions),
-        *files.pins(versions),
+        *pins(versions),
         *judge_record(versions),
-        *judge_checks(versions, judges),
-        *judge_holdout(versions, rows, judges),
         *prompt_leaks(versions, rows),
     ]
-    findings = founded(findings, judges, versions)
-    findings += unreported(findings, judges, versions)
-    findings = redrawn(findings, judges, versions)
+    findings = judge_holdout(others, versions, rows, judges_of(versions, rows))
     findings = with_accepted(findings, versions)
     # One finding of a code at a key.
     found: dict[tuple[str, str], Finding] = {}
@@ -140,15 +129,15 @@ def judge(versions: Versions, rows: RowDivider) -> tuple[tuple[Finding, ...], tu
     findings = waived(list(found.values()), waivers_of(versions.new), waivers_of(versions.old))
     found_paths = {one.path for one in findings}
     changes = [change for change in _changes(versions) if change.path not in found_paths]
+    tops = ["acceptance", "splits", "lock", "data", "baselines", "stop_if_baseline_passes", "task"]
+
+    def place(one: Finding) -> tuple[int, int]:
+        top = one.path.replace("[", ".").partition(".")[0]
+        return tuple(Effect).index(one.effect), [*tops, top].index(top)
+
     # The sort is stable: within a section, findings stay in the order of the language.
-    findings.sort(key=lambda one: (tuple(Effect).index(one.effect), _place(one.path)))
+    findings.sort(key=place)
     return tuple(findings), tuple(changes)
-
-
-def _place(path: str) -> int:
-    tops = ("acceptance", "splits", "lock", "data", "baselines", "stop_if_baseline_passes", "task")
-    first = path.replace("[", ".").partition(".")[0]
-    return tops.index(first) if first in tops else len(tops)
 
 
 def waived(
@@ -183,22 +172,15 @@ def _covers(what: str, found: Finding) -> bool:
 def _changes(versions: Versions) -> Iterator[Change]:
     for one in versions.differing:
         area, (before, after) = weakenings().get(one.form, Weakening()).area, one.shown
-        if before == after:
-            yield Change(path=one.path, area=area, says="reworded")
-        else:
-            yield Change(path=one.path, area=area, before=before, after=after)
-    bases = (base_reference(side.recipe.base_model) for side in (versions.old, versions.new))
-    if other_bytes(versions, *bases):
+        says = "reworded" if before == after else ""
+        before, after = ("", "") if says else (before, after)
+        if one.path in (source.path for source in versions.sources):
+            says = "added" if after else "taken out"
+        yield Change(path=one.path, area=area, before=before, after=after, says=says)
+    if "base_model" in versions.other_bytes:
         yield Change(path="base_model", area=Area.MODEL, says="other bytes at the same path")
     for source in versions.sources:
-        old, new = (one.place if one else "" for one in (source.old, source.new))
-        if not (old and new):
-            says = "added" if new else "taken out"
-            yield Change(path=source.path, area=Area.DATA, before=old, after=new, says=says)
-            continue
-        for one in versions.of_source(source):
-            area = weakenings().get(one.form, Weakening(area=Area.DATA)).area
-            yield Change(path=one.path, area=area, before=one.shown[0], after=one.shown[1])
-        if bytes_changed(versions, source):
-            yield Change(path=source.path, area=Area.DATA, says=f"{new}: other bytes")
+        if source.other_bytes:
+            says = f"{source.place}: other bytes"
+            yield Change(path=source.path, area=Area.DATA, says=says)
     yield from lock_changes(versions)

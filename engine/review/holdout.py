@@ -1,46 +1,119 @@
-"""Rows that judge: whether they are redrawn, fewer, from elsewhere, training rows before, or left out by a check."""
+"""Who judges: which rows do so now, and what a change of recipe, data or lock did to them.
+
+Where both versions can be divided here, the rows decide: a finding about data that leaves every judge as it was is
+none, and a change of the judges that no key speaks of becomes one. Else each key that may change them is a finding.
+"""
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Final
 
-from engine.evidence.review import Finding
+from engine.evidence.review import Effect, Finding
 from engine.lock.draw import draw_of, needs_record
-from engine.recipe.model import BY_ORDER, Recipe, Source, Splits
+from engine.recipe.model import BY_ORDER, PathRef
 from engine.recipe.validation.schema import ORDER
-from engine.review.compare import (
-    ChangedKey,
-    Paired,
-    Versions,
-    finding,
-    finding_of,
-    is_smaller,
-    rows_of,
-)
-from engine.review.files import bytes_changed, changed_rows, only_grew, part_of, same_bytes
-from engine.review.judges import Judges, judges_text
+from engine.review.compare import ChangedKey, finding, finding_of, is_smaller, rows_of
 from engine.review.locks import judge_locks
-from engine.review.rows import HoldoutOverlap, RowDivider
+from engine.review.pairs import MOST_COMPARED, SourcePair, Versions
+from engine.review.rows import JudgedRows, RowDivider
+from engine.store import sha256_of
 from engine.values import replace
 
-AT: Final = "data.checks."
+CHECKS: Final = "data.checks."
 AFTER_THE_DRAW: Final = ("leakage", "label_errors", "truncation", "imbalance", "missing_classes")
 """Checks that leave the holdout alone: they take rows out of the others, or none at all."""
 OF_FOLDS: Final = ("leakage", "label_errors")
 """Of these, the ones that take rows out of the training: with folds every row is one of both."""
 MOVES: Final = ("drop", "mask")
+GIVEN_BY_DATA: Final = ("files", "column")
+"""Ways of dividing in which the data say which rows judge."""
+REDRAWN: Final = "the holdout is redrawn"
+INPUT: Final = "task.input"
+RECORD: Final = "lock.splits.holdout"
+_OF_DATA: Final = ("data.", INPUT, "splits.folds", "splits.seed")
+"""Keys whose change is none where every judge stays; who may judge at all is one by itself."""
+_OF_ROWS: Final = frozenset({"W125", "W201", "W202", "W203", "W205", "W206", "W207"})
+_OF_ANSWERS: Final = frozenset({"W701", "W702", "W703"})
+_OF_JUDGES: Final = frozenset({"W125", "W201", "W202", "W203", "W206", "W703"})
+"""Codes of findings that say that other rows judge, or by other answers."""
+_OF_DRAW: Final = frozenset({"W201", "W203", "W206"})
+_DRAWS: Final = (
+    "splits.seed", "splits.holdout", "data.sample.seed", "data.sample.rows", "task.labels",
+)  # fmt: skip
+"""Keys that decide which rows judge and, by such a finding, nothing else."""
+MOST_NEW: Final = 0.25
+"""Share of judges that a file may bring by growing: beyond it, the old ones no longer decide."""
+MISSING: Final = ("data.label.missing", "data.answer.missing")
+
+Judges = JudgedRows | str
+"""What became of the rows that judge; why it is not known, empty where nothing that decides them changed."""
+
+
+def judges_of(versions: Versions, rows: RowDivider) -> Judges:
+    """Divide both versions where anything that decides the judges differs."""
+    decides = ("task", "data", "splits")
+    old, new = versions.old, versions.new
+    is_other = (
+        any(old.resolved.get(name) != new.resolved.get(name) for name in decides)
+        or (old.lock and old.lock.splits) != (new.lock and new.lock.splits)
+        or any(source.other_bytes for source in versions.sources)
+    )
+    return rows.judges(old, new) if is_other else ""
+
+
+def judge_holdout(
+    others: Sequence[Finding], versions: Versions, rows: RowDivider, judges: Judges
+) -> list[Finding]:
+    """Return the findings of all keys, with those of who judges, as far as the rows bear them out."""
+    found = [
+        *others,
+        *_checks(versions, judges),
+        *judge_locks(versions),
+        *_sizes(versions),
+        *_causes(versions, rows, judges),
+    ]
+    if isinstance(judges, str):
+        found += _unread(found, judges, versions)
+    elif judges.is_same:
+        # Pins of local files: the bytes are others, and the rows that judge were read from them.
+        local = {
+            f"{source.path}.sha256"
+            for source in versions.sources
+            if source.new is not None and isinstance(source.new.first.ref, PathRef)
+        }
+        found = [
+            one
+            for one in found
+            if not (one.code in _OF_JUDGES and one.path.startswith(_OF_DATA))
+            and not (one.code == "W502" and one.path in local)
+        ]
+    else:
+        found += _unreported(found, judges, versions)
+    drawn = {*_DRAWS}
+    # A source that only brings rows, none of which changes, repeats or contradicts an old one.
+    if isinstance(judges, str) or not (judges.has_echoes or judges.otherwise):
+        drawn |= {one.path for one in versions.sources if not one.old or _only_grew(one, versions)}
+    return [
+        replace(one, effect=Effect.REDRAWN)
+        if one.effect is Effect.WEAKER and one.path in drawn and one.code in _OF_DRAW
+        else one
+        for one in [*found, *_false_pins(versions)]
+    ]
+
+
+def _only_grew(source: SourcePair, versions: Versions) -> bool:
+    return source.only_grew(versions.old.tree, versions.new.tree)
 
 
 def decides(one: ChangedKey, versions: Versions) -> bool:
     """Return whether a key that differs is a check that decides which rows judge, before or now."""
-    name = one.path.removeprefix(AT)
+    name = one.path.removeprefix(CHECKS)
     with_folds = bool(versions.old.recipe.splits.folds or versions.new.recipe.splits.folds)
     leaves_alone = name in AFTER_THE_DRAW and not (with_folds and name in OF_FOLDS)
-    is_check = one.path.startswith(AT) and not leaves_alone
+    is_check = one.path.startswith(CHECKS) and not leaves_alone
     return is_check and (one.before in MOVES or one.after in MOVES) and one.after != "fail"
 
 
-def judge_checks(versions: Versions, judges: Judges) -> Iterator[Finding]:
+def _checks(versions: Versions, judges: Judges) -> Iterator[Finding]:
     """W125, W301: rows that a check takes out of those that judge, rewrites, or lets judge again."""
     for one in versions.differing:
         if not decides(one, versions):
@@ -54,186 +127,8 @@ def judge_checks(versions: Versions, judges: Judges) -> Iterator[Finding]:
             yield finding_of(one, "W125", says)
 
 
-GIVEN_BY_DATA: Final = ("files", "column")
-"""Ways of dividing in which the data say which rows judge."""
-REDRAWN: Final = "the holdout is redrawn"
-_KEYS: Final = {"splits.column": "splits.by"}
-
-
-def judge_holdout(versions: Versions, rows: RowDivider, judges: Judges) -> Iterator[Finding]:
-    yield from judge_locks(versions)
-    yield from _sizes(versions)
-    sources = (_moved_source(versions, source) for source in versions.sources)
-    moved = [*chain.from_iterable(sources), *_gone_rows(versions, judges)]
-    yield from moved
-    if isinstance(judges, str):
-        yield from _gone_lines(versions)
-    causes = [*_drawn(versions), *_other_rows(versions)]
-    is_new = versions.old.lock is None and versions.new.drawing_lock is not None
-    if not (causes or moved or is_new):
-        return
-    overlap = rows.overlap(versions.old, versions.new)
-    if is_new and isinstance(overlap, HoldoutOverlap) and not overlap.is_same:
-        causes.append(_cause("lock.splits.holdout", "the lock that is new records another holdout"))
-    if not (causes or moved):
-        return
-    if isinstance(overlap, HoldoutOverlap) and overlap.is_same and not moved:
-        return
-    if causes:
-        # The overlap is that of all causes together, so it is reported once.
-        causes[0] = replace(causes[0], says=f"{causes[0].says}{_overlap_words(overlap)}")
-    yield from causes
-    if isinstance(overlap, HoldoutOverlap) and overlap.training:
-        path = (causes or moved)[0].path
-        yield finding("W203", path, _overlap_words(overlap).removeprefix(": "))
-
-
-def _overlap_words(overlap: HoldoutOverlap | str) -> str:
-    if isinstance(overlap, str):
-        return f"; how many of its rows were training rows before is not known: {overlap}"
-    parts = [f"{overlap.training} of {overlap.rows} new holdout rows were training rows before"]
-    if overlap.validation:
-        parts.append(f"{overlap.validation} were validation rows")
-    return f": {', '.join(parts)}"
-
-
-def _cause(path: str, says: str = REDRAWN, before: str = "", after: str = "") -> Finding:
-    return finding("W201", path, says, before, after)
-
-
-def _drawn(versions: Versions) -> Iterator[Finding]:
-    """What decides the draw, and differs: the same keys by which a lock tells a redraw."""
-    old, new = draw_of(versions.old.recipe), draw_of(versions.new.recipe)
-    seen: set[str] = set()
-    for key in dict.fromkeys((*new, *old)):
-        path = _KEYS.get(key, key)
-        if old.get(key) == new.get(key) or path in seen or not _decides(key, versions):
-            continue
-        seen.add(path)
-        if key == "data.answer":
-            # Labels that are added bring rows; what else the answers are made from is a finding of its own.
-            more = versions.find("task.labels")
-            labels = (versions.old.recipe.task.labels, versions.new.recipe.task.labels)
-            if more is not None and set(labels[0]) < set(labels[1]):
-                yield _cause(more.path, REDRAWN, *more.shown)
-        elif below := [one for one in versions.differing if f"{one.path}.".startswith(f"{path}.")]:
-            folds = versions.old.recipe.splits.folds and versions.new.recipe.splits.folds
-            says = "the folds are dealt anew" if folds else REDRAWN
-            yield _cause(path, says, *(_shown(below, path, side) for side in (0, 1)))
-
-
-def _decides(key: str, versions: Versions) -> bool:
-    """Return whether a key of the draw moves a row: no seed does where files say what judges."""
-    splits, old = versions.new.recipe.splits, versions.old.recipe.splits
-    if key == "splits.seed" and splits.by in GIVEN_BY_DATA and splits.by == old.by:
-        return isinstance(splits.holdout, int)
-    # With folds every row judges, and with more of them each by a model that has seen more.
-    if key == "splits.folds" and old.folds and splits.folds > old.folds:
-        return False
-    # Reported for `splits.folds`.
-    return not (key == "splits.holdout" and splits.folds)
-
-
-def _shown(keys: Sequence[ChangedKey], path: str, side: int) -> str:
-    return "; ".join(
-        f"{one.path.removeprefix(path).lstrip('.')}: {one.shown[side]}".removeprefix(": ")
-        for one in keys
-        if one.shown[side]
-    )
-
-
-def _other_rows(versions: Versions) -> Iterator[Finding]:
-    """What changes the rows from which the holdout is drawn, where no record holds it to its rows."""
-    old, new = versions.old.recipe, versions.new.recipe
-    if _is_held(versions):
-        return
-    seed = versions.find("data.sample.seed")
-    if seed is not None and old.data.sample and new.data.sample:
-        yield _cause(seed.path, REDRAWN, *seed.shown)
-    if new.splits.by in GIVEN_BY_DATA:
-        return
-    if _is_fixed(new.splits) or new.splits.folds:
-        # Adding rows moves no row; another part of the same package, or the same file read otherwise, does.
-        for source in versions.sources:
-            if source.same_place and (found := part_of(versions, source)) is not None:
-                says = f"{REDRAWN}, since it is drawn from other rows"
-                yield _cause(found.path, says, *found.shown)
-        return
-    unheld = f"{REDRAWN}, since its rows are drawn from others and no lock holds it to them"
-    rows = versions.find("data.sample.rows")
-    if rows is not None:
-        yield _cause(rows.path, unheld, *rows.shown)
-    for source in versions.sources:
-        path = changed_rows(versions, source)
-        if path is not None and (source.old is None or source.same_place):
-            yield _cause(path, unheld)
-
-
-def _is_fixed(splits: Splits) -> bool:
-    """Return whether each row stands where it does whatever others there are: its share alone decides."""
-    return isinstance(splits.holdout, float) and splits.by not in BY_ORDER
-
-
-def _is_held(versions: Versions) -> bool:
-    lock = versions.new.drawing_lock
-    is_held = lock is not None and "holdout" in lock.splits
-    return is_held and needs_record(versions.new.recipe.splits)
-
-
-def _gone_rows(versions: Versions, judges: Judges) -> Iterator[Finding]:
-    """W206: a lock holds its rows as long as the data have them; rows that are taken out judge no more."""
-    is_given = versions.new.recipe.splits.by in GIVEN_BY_DATA
-    if is_given or not isinstance(judges, str) or not _is_held(versions):
-        return
-    says = "recorded holdout rows that are not in it no longer judge"
-    for source in (one for one in versions.sources if one.same_place):
-        path = changed_rows(versions, source)
-        found = (one for one in versions.of_source(source) if one.path == path)
-        yield from (finding_of(one, "W206", says) for one in found)
-
-
-def _gone_lines(versions: Versions) -> Iterator[Finding]:
-    """W206: of local files whose rows cannot be divided here, lines that are gone may be rows that judged."""
-    splits = versions.new.recipe.splits
-    if splits.by in GIVEN_BY_DATA or draw_of(versions.old.recipe) != draw_of(versions.new.recipe):
-        return
-    if not (_is_held(versions) or _is_fixed(splits) or splits.folds):
-        return
-    for one in versions.sources:
-        if one.same_place and bytes_changed(versions, one) and not only_grew(versions, one):
-            says = "lines of it are gone or changed; whether such rows judged is not known here"
-            yield finding("W206", one.path, says)
-
-
-def _moved_source(versions: Versions, source: Paired) -> Iterator[Finding]:
-    """W206: a source that judges, and that is gone or another one."""
-    old, new = source.old, source.new
-    judged = old is not None and _judges(old.first, versions.old.recipe)
-    judges = new is not None and _judges(new.first, versions.new.recipe)
-    if old is None or not (judged or judges):
-        return
-    if new is None:
-        yield finding("W206", source.path, "its rows no longer judge", old.place)
-        return
-    keys = {one.path.rpartition(".")[2]: one for one in versions.of_source(source)}
-    if "into" in keys and judged != judges:
-        says = "its rows judge now" if judges else "its rows no longer judge"
-        yield finding_of(keys["into"], "W206", says)
-    elif not source.same_place and not same_bytes(versions, source):
-        says = "the rows that judge come from elsewhere"
-        yield finding("W206", source.path, says, old.place, new.place)
-    elif versions.new.recipe.splits.by in GIVEN_BY_DATA:
-        if (changed := changed_rows(versions, source)) is None:
-            return
-        says, found = "the rows that judge are others now", keys.get(changed.rpartition(".")[2])
-        yield finding_of(found, "W206", says) if found else finding("W206", changed, says)
-
-
-def _judges(source: Source, recipe: Recipe) -> bool:
-    return recipe.splits.by != "files" or source.into == "holdout"
-
-
 def _sizes(versions: Versions) -> Iterator[Finding]:
+    """W202, W205: fewer rows judge."""
     old, new = versions.old.recipe.splits, versions.new.recipe.splits
     folds = versions.find("splits.folds")
     if folds is not None and old.folds:
@@ -247,3 +142,226 @@ def _sizes(versions: Versions) -> Iterator[Finding]:
     if rows is not None and (new.folds or not isinstance(new.holdout, int)):
         before, after = (rows_of(value) for value in (rows.before, rows.after))
         yield finding_of(rows, "W202", weaker=after < before)
+
+
+def _causes(versions: Versions, rows: RowDivider, judges: Judges) -> Iterator[Finding]:
+    """W201, W203, W206: what draws other rows, or takes rows from those that judge."""
+    found = [*_drawn(versions)]
+    for source in versions.sources:
+        found += _of_source(source, versions, judges)
+    is_new = versions.old.lock is None and versions.new.drawing_lock is not None
+    if not (found or is_new):
+        return
+    overlap = rows.overlap(versions.old, versions.new)
+    if is_new and not (overlap.unknown or overlap.is_same):
+        found.append(finding("W201", RECORD, "the lock that is new records another holdout"))
+    taken = [one for one in found if one.code != "W201"]
+    drawn = [one for one in found if one.code == "W201"]
+    if not found or (overlap.is_same and not taken):
+        return
+    if drawn:
+        # The overlap is that of all causes together, so it is reported once.
+        why = overlap.unknown
+        more = f": {overlap.words}"
+        if why:
+            more = f"; how many of its rows were training rows before is not known: {why}"
+        drawn[0] = replace(drawn[0], says=f"{drawn[0].says}{more}")
+    yield from (*taken, *drawn)
+    if overlap.training:
+        yield finding("W203", (drawn or taken)[0].path, overlap.words)
+
+
+def _drawn(versions: Versions) -> Iterator[Finding]:
+    """W201: the keys by which a lock recognises a redraw, and another sample where no record holds the holdout."""
+    old, new = draw_of(versions.old.recipe), draw_of(versions.new.recipe)
+    differing = [key for key in {**new, **old} if old.get(key) != new.get(key)]
+    for path in dict.fromkeys(key.replace("splits.column", "splits.by") for key in differing):
+        if path == "data.answer":
+            # Labels that are added bring rows; what else the answers are made from is a finding of its own.
+            more = versions.find("task.labels")
+            labels = (versions.old.recipe.task.labels, versions.new.recipe.task.labels)
+            if more is not None and set(labels[0]) < set(labels[1]):
+                yield finding("W201", more.path, REDRAWN, *more.shown)
+            continue
+        below = [one for one in versions.differing if f"{one.path}.".startswith(f"{path}.")]
+        if below and _moves_rows(path, versions):
+            folds = versions.old.recipe.splits.folds and versions.new.recipe.splits.folds
+            says = "the folds are dealt anew" if folds else REDRAWN
+            yield finding("W201", path, says, *(_shown(below, path, side) for side in (0, 1)))
+    if _is_held(versions):
+        return
+    splits, sampled = versions.new.recipe.splits, (versions.old.recipe, versions.new.recipe)
+    seed, rows = versions.find("data.sample.seed"), versions.find("data.sample.rows")
+    if seed is not None and all(recipe.data.sample for recipe in sampled):
+        yield finding("W201", seed.path, REDRAWN, *seed.shown)
+    if rows is not None and not (splits.by in GIVEN_BY_DATA or _stays(versions)):
+        yield finding("W201", rows.path, UNHELD, *rows.shown)
+
+
+def _moves_rows(path: str, versions: Versions) -> bool:
+    """Return whether a key of the draw moves a row: no seed does where files say what judges."""
+    splits, old = versions.new.recipe.splits, versions.old.recipe.splits
+    if path == "splits.seed" and splits.by in GIVEN_BY_DATA and splits.by == old.by:
+        return isinstance(splits.holdout, int)
+    # With folds every row judges, and with more of them each by a model that has seen more.
+    if path == "splits.folds" and old.folds and splits.folds > old.folds:
+        return False
+    # Reported for `splits.folds`.
+    return not (path == "splits.holdout" and splits.folds)
+
+
+def _shown(keys: Sequence[ChangedKey], path: str, side: int) -> str:
+    return "; ".join(
+        f"{one.path.removeprefix(path).lstrip('.')}: {one.shown[side]}".removeprefix(": ")
+        for one in keys
+        if one.shown[side]
+    )
+
+
+UNHELD: Final = f"{REDRAWN}, since its rows are drawn from others and no lock holds it to them"
+
+
+def _stays(versions: Versions) -> bool:
+    """Return whether a row stands where it does whatever others there are: by its share alone, or by folds."""
+    splits = versions.new.recipe.splits
+    is_share = isinstance(splits.holdout, float) and splits.by not in BY_ORDER
+    return is_share or bool(splits.folds)
+
+
+def _is_held(versions: Versions) -> bool:
+    lock = versions.new.drawing_lock
+    is_held = lock is not None and "holdout" in lock.splits
+    return is_held and needs_record(versions.new.recipe.splits)
+
+
+def _of_source(source: SourcePair, versions: Versions, judges: Judges) -> Iterator[Finding]:
+    """W201, W206: a source that judges is new, gone, another one, or has other rows."""
+    is_unknown, recipes = isinstance(judges, str), (versions.old.recipe, versions.new.recipe)
+    is_given = recipes[1].splits.by in GIVEN_BY_DATA
+    is_open = not (is_given or _is_held(versions) or _stays(versions))
+    old, new, path = source.old, source.new, source.other_rows
+    judged, judging = (
+        listed is not None and (recipe.splits.by != "files" or listed.first.into == "holdout")
+        for listed, recipe in zip((old, new), recipes, strict=True)
+    )
+    draws_shares = bool(recipes[1].splits.folds) or isinstance(recipes[1].splits.holdout, float)
+    says, values = "", ("", "")
+    if old is None or new is None:
+        if old is not None and judged:
+            says, values = "its rows no longer judge", (source.place, "")
+        elif is_unknown and judging and not is_open and (is_given or draws_shares):
+            says = "its rows may judge; how many is not known here"
+    elif judged != judging:
+        path = f"{source.path}.into"
+        says = "its rows judge now" if judging else "its rows no longer judge"
+    elif judged and not source.same_place and not source.same_bytes:
+        path, values = source.path, (old.place, new.place)
+        says = "the rows that judge come from elsewhere"
+    elif judged and path and is_given:
+        says = "the rows that judge are others now"
+    elif is_unknown and path and not is_open:
+        only_grew = path == source.path and _only_grew(source, versions)
+        says = "" if only_grew else "rows that judged may be others; how many are is not known here"
+    key = next((one for one in source.keys if one.path == path and old and new), None)
+    if says:
+        yield (
+            finding_of(key, "W206", says)
+            if key
+            else finding("W206", path or source.path, says, *values)
+        )
+    elif path and is_open:
+        yield finding("W201", path, UNHELD)
+
+
+def _unreported(
+    findings: Sequence[Finding], rows: JudgedRows, versions: Versions
+) -> Iterator[Finding]:
+    """Yield what became of the judges where no finding says it."""
+    weaker = [one for one in findings if one.effect is Effect.WEAKER]
+    if rows.kept == 0 and versions.find(INPUT):
+        # Where the text decides the draw, a finding of the key that makes it stands there.
+        if not any(one.path == INPUT for one in weaker):
+            yield finding("W206", INPUT, f"all {rows.rows} rows that judge have another text now")
+        return
+    path = _first_cause(versions)
+    of_it = (one.place for one in versions.sources if path.startswith(one.path))
+    place = next((f"`{name}`: " for name in of_it), "")
+    if rows.otherwise and not any(one.code in _OF_ANSWERS for one in weaker):
+        says = f"{rows.otherwise} of {rows.rows} rows that judge have another answer now"
+        yield finding("W703", path, f"{place}{says}")
+    if not any(_says_so(one, rows, path) for one in weaker) and _weighs(rows, path, versions):
+        yield finding("W206", path, f"{place}{judges_text(rows)}")
+
+
+def _first_cause(versions: Versions) -> str:
+    sources = versions.sources
+    new = (one.path for one in sources if one.old is None)
+    changed = (one.other_rows for one in sources if one.other_rows)
+    gone = (one.path for one in sources if one.new is None)
+    keys = (one.path for one in versions.differing if one.path.startswith(("data.", "splits.")))
+    return next((path for paths in (new, changed, gone, keys) for path in paths), RECORD)
+
+
+def _says_so(one: Finding, rows: JudgedRows, path: str) -> bool:
+    """Return whether a finding says that other rows judge, for the reason that they do.
+
+    That of a smaller holdout says nothing of rows that were deleted, too.
+    """
+    if path.startswith("data.sources"):
+        codes = _OF_ROWS if rows.gone else _OF_ROWS | {"W301"}
+        return one.code in codes and one.path.startswith(("data.", "splits.by", "lock"))
+    return one.code in _OF_ROWS | _OF_ANSWERS | {"W301"}
+
+
+def _weighs(rows: JudgedRows, path: str, versions: Versions) -> bool:
+    if rows.gone or rows.repeated:
+        return True
+    only_grew = not rows.rewritten and all(one.old and one.same_place for one in versions.sources)
+    of_a_source = path in {one.path for one in versions.sources}
+    is_small = rows.come <= MOST_NEW * rows.now
+    return bool(rows.come) and not (only_grew and of_a_source and is_small)
+
+
+def judges_text(rows: JudgedRows) -> str:
+    parts = []
+    if rows.gone:
+        parts.append(f"{rows.gone} of {rows.rows} rows that judged no longer do")
+    if rows.come:
+        parts.append(f"{rows.come} of {rows.now} rows that judge are new")
+    if rows.repeated:
+        parts.append(f"{rows.repeated} of {rows.now} texts that judge stand there more often")
+    return "; ".join(parts)
+
+
+def _unread(findings: Sequence[Finding], why: str, versions: Versions) -> Iterator[Finding]:
+    """Yield what may change the judges, where the rows cannot be divided here."""
+    reported = {one.path for one in findings}
+    for key in filter(None, map(versions.find, MISSING)):
+        says = "it decides whether a row without an answer judges; how many do is not known here"
+        yield finding_of(key, "W703", says)
+    # A check by which a row that is trained on takes one out that judges.
+    checks = versions.new.recipe.data.checks
+    names = ("conflicting_labels", "near_duplicates")
+    dropping = next((name for name in names if getattr(checks, name) == "drop"), "")
+    for source in versions.sources:
+        if dropping and source.old is None and source.path not in reported:
+            says = f"whether `{dropping}` leaves out rows that judge, since its rows are like them, is not known here"
+            yield _unknown(source.path, says)
+    if why:
+        yield _unknown("data.sources", f"the rows that judge are not known: {why}")
+
+
+def _false_pins(versions: Versions) -> Iterator[Finding]:
+    """Yield local files whose bytes, or whose pin, changed so that one no longer fits the other: a run refuses them."""
+    for source in versions.sources:
+        ref = source.new.first.ref if source.new else None
+        if not isinstance(ref, PathRef) or ref.sha256 is None or ref.withheld:
+            continue
+        path = versions.new.tree.copy(ref.path) if source.other_rows else None
+        if path and path.stat().st_size <= MOST_COMPARED and sha256_of(path) != ref.sha256:
+            says = f"`{ref.written}` is not the file that is pinned: a run refuses it"
+            yield _unknown(f"{source.path}.sha256", says)
+
+
+def _unknown(path: str, says: str) -> Finding:
+    return Finding(code="W121", path=path, effect=Effect.UNKNOWN, says=says)

@@ -4,6 +4,7 @@ Only an accepted run writes the latter. So the same run has the same facts, the 
 and numbers that change alone were changed by hand.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -13,8 +14,8 @@ from engine.lock.coherence import OTHER_HOLDOUT, lock_contradictions
 from engine.lock.draw import draw_of, needs_record
 from engine.lock.file import Accepted, Lock
 from engine.recipe.text.dump import changed_sections, recipe_digest, section_digests
-from engine.review.compare import Versions, cropped, finding, plain
-from engine.review.version import Disk
+from engine.review.compare import cropped, finding, plain
+from engine.review.pairs import Versions
 from engine.values import replace, shortest, to_json
 
 DECIDES: Final = ("acceptance.decide_on", "acceptance.confidence")
@@ -58,8 +59,7 @@ def judge_locks(versions: Versions) -> Iterator[Finding]:
         return
     if new is None:
         # A copy under another name never had the lock of the original.
-        is_named_alike = versions.old.path.stem == versions.new.path.stem
-        if is_named_alike or not isinstance(versions.new.tree, Disk):
+        if versions.old.path.stem == versions.new.path.stem:
             yield finding("W207", "lock", "the holdout is no longer held to its rows")
         return
     found = [*_rows(versions, old, new)]
@@ -121,16 +121,18 @@ def lock_changes(versions: Versions) -> Iterator[Change]:
     old, new = versions.old.lock, versions.new.lock
     if old is None or new is None or old == new:
         return
-    before, after = facts_of(old), facts_of(new)
+    before, after = (
+        dict(
+            _below(
+                "", {name: part for name, part in to_json(lock).items() if name not in _OF_THE_DRAW}
+            )
+        )
+        for lock in (old, new)
+    )
     for path in dict.fromkeys((*after, *before)):
         was, now = before.get(path), after.get(path)
         if was != now:
             yield Change(path=f"lock.{path}", area=Area.LOCK, before=_shown(was), after=_shown(now))
-
-
-def facts_of(lock: Lock) -> dict[str, Any]:
-    parts = {name: part for name, part in to_json(lock).items() if name not in _OF_THE_DRAW}
-    return dict(_below("", parts))
 
 
 def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -160,49 +162,38 @@ def judge_record(versions: Versions) -> Iterator[Finding]:
         return
     # Without an old record there is nothing from which numbers could have been changed.
     if before is not None:
-        yield from _changed(before, new.accepted)
+        yield from _edited(before, new.accepted)
     known = set(lock_contradictions(old)) if old is not None else set()
     wrong = [one for one in lock_contradictions(new) if one not in known]
     if wrong:
         yield finding("W123", AT, "; ".join(wrong[:_FEW]))
 
 
-def _changed(old: Accepted, new: Accepted) -> Iterator[Finding]:
-    before, after = to_json(old), to_json(new)
-    parts = {name for name in after if before.get(name) != after[name]}
+def _edited(old: Accepted, new: Accepted) -> Iterator[Finding]:
     if datetime.fromisoformat(new.finished) < datetime.fromisoformat(old.finished):
         says = "an earlier run took the place of the accepted one"
         yield finding("W124", f"{AT}.finished", says, old.finished, new.finished)
-    elif "finished" not in parts:
-        yield _edited(old, new, "the same run has other facts now")
-    elif {"finished"} < parts <= _NUMBERS:
-        yield _edited(old, new, "other numbers, and no other recipe, data, model or answers")
-    elif not parts <= _NUMBERS:
-        # what only an interval differs in may be rounded otherwise
-        was, now = (
-            {
-                one: facts["value"]
-                for one, facts in run.metrics.items()
-                if not one.startswith("free")
-            }
-            for run in (old, new)
-        )
-        metric = next((one for one in now if one in was and was[one] != now[one]), "")
-        answers = [
-            (run.predictions.get("holdout"), run.splits.get("holdout")) for run in (old, new)
-        ]
-        if metric and answers[0][0] and answers[0] == answers[1]:
-            yield _edited(old, new, f"the same answers to the same rows have another {metric}")
-
-
-def _edited(old: Accepted, new: Accepted, says: str) -> Finding:
+        return
     before, after = dict(_below("", to_json(old))), dict(_below("", to_json(new)))
     paths = [path for path in {**after, **before} if before.get(path) != after.get(path)]
     paths.sort(key=lambda path: (not path.startswith("metrics."), not path.endswith(".value")))
+    parts = {re.split(r"[.\[]", path)[0] for path in paths}
+    # what only an interval differs in may be rounded otherwise
+    values = re.compile(r"metrics\.(?!free)(.+)\.value")
+    metrics = [match[1] for path in paths if path in before and (match := values.fullmatch(path))]
+    answers = [(run.predictions.get("holdout"), run.splits.get("holdout")) for run in (old, new)]
+    if "finished" not in parts:
+        says = "the same run has other facts now"
+    elif {"finished"} < parts <= _NUMBERS:
+        says = "other numbers, and no other recipe, data, model or answers"
+    elif metrics and answers[0][0] and answers[0] == answers[1]:
+        says = f"the same answers to the same rows have another {metrics[0]}"
+    else:
+        return
     more = f" and {len(paths) - _FEW} more" if len(paths) > _FEW else ""
     named = ", ".join(f"`{path}`" for path in paths[:_FEW])
-    values = (_shown(facts.get(paths[0])) for facts in (before, after))
-    return finding("W122", f"{AT}.{paths[0]}", f"{says}: {named}{more}", *values)
+    shown = (_shown(facts.get(paths[0])) for facts in (before, after))
+    yield finding("W122", f"{AT}.{paths[0]}", f"{says}: {named}{more}", *shown)
 
 
 def record_notes(versions: Versions) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A git repository as a review reads it: commits, what differs between two of them, and files as they were.
+"""A git repository as a review reads it: commits, the files of each, and what differs between them and the disk.
 
 libgit2 reads it within this process: no program starts, whatever a setting names, nothing is fetched and nothing is
 written. Objects are read by their ids, once their size is known.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,10 +22,10 @@ from pygit2.enums import ConfigLevel, DeltaStatus, DiffOption, FileMode, Option,
 from pygit2.ffi import C
 
 from engine.errors import EnvironmentProblem, RecipeError
-from engine.files.reading import MAX_BYTES, require_data
-from engine.review.listing import LONGEST_POINTER, Moved, Target, TreeEntry, pointer_of
+from engine.files.digests import sha256_of
+from engine.files.reading import MAX_BYTES, open_regular, require_data
 from engine.review.own_history import require_own_history, top_of
-from engine.values import replace
+from engine.values import Value
 
 MOST_LINKS: Final = 40
 """Links followed on the way to one file, as by Linux."""
@@ -32,7 +33,76 @@ MOST_LISTED: Final = 64 << 20
 """Characters of the paths of one commit: trees may hold one another, and list more files than there are anywhere."""
 _ASSUMED, _SKIPPED, _ANNOUNCED = 0x8000, 0x4000, 0x2000
 """Flags of the index: taken as unchanged, not checked out, and to be added later; the last two are extended ones."""
-_NEW_FILES: Final = DiffOption.INCLUDE_UNTRACKED | DiffOption.RECURSE_UNTRACKED_DIRS
+_ALL_FILES: Final = (
+    DiffOption.INCLUDE_TYPECHANGE | DiffOption.INCLUDE_UNTRACKED | DiffOption.RECURSE_UNTRACKED_DIRS
+)
+LONGEST_POINTER: Final = 1024
+"""Bytes of a pointer, by the specification of git-lfs."""
+_POINTER: Final = re.compile(
+    rb"version https://git-lfs\.github\.com/spec/v1\n(?:ext-[^\n]*\n)*oid sha256:([0-9a-f]{64})\nsize (\d+)\n"
+)
+
+
+class TreeEntry(Value):
+    """What git keeps for a path: a file, a link, a folder or the commit of a submodule."""
+
+    mode: int
+    id: str
+    is_watched: bool = True
+    """Not where git is configured to take its file as unchanged, or not to check it out."""
+
+    @property
+    def is_file(self) -> bool:
+        return self.mode not in (FileMode.TREE, FileMode.COMMIT)
+
+    @property
+    def content(self) -> tuple[bool, str]:
+        """What differs where the file does; whether it can be executed is no part of it."""
+        return self.mode == FileMode.LINK, self.id
+
+
+Files = Mapping[str, TreeEntry]
+"""What a commit, the index or the disk has, by the path from the root."""
+
+
+class Target(Value):
+    """Where a path of a commit leads when links are followed."""
+
+    steps: tuple[str, ...]
+    """Every path on the way that git keeps a link, a submodule or the file itself for."""
+    entry: TreeEntry | None = None
+    """None where nothing is there, or not in this repository."""
+    is_outside: bool = False
+    """A link leads out of the repository, or into a submodule."""
+
+
+class Pointer(Value):
+    """What git keeps instead of a large file (git-lfs); its bytes are elsewhere."""
+
+    sha256: str
+    size: int
+
+    def stands_for(self, path: Path) -> bool:
+        try:
+            # The size first: to hash gigabytes would take long.
+            return path.stat().st_size == self.size and sha256_of(path) == self.sha256
+        except OSError:
+            return False
+
+
+def pointer_of(content: bytes) -> Pointer | None:
+    """Return what a file of git-lfs points to; None for any other file."""
+    found = _POINTER.fullmatch(content) if len(content) <= LONGEST_POINTER else None
+    return Pointer(sha256=found[1].decode(), size=int(found[2])) if found else None
+
+
+def is_pointer(path: Path) -> bool:
+    """Return whether a file on the disk is a pointer, whose bytes were not fetched."""
+    try:
+        with open_regular(path) as stream:
+            return pointer_of(stream.read(LONGEST_POINTER + 1)) is not None
+    except OSError:
+        return False
 
 
 @dataclass(kw_only=True)
@@ -42,8 +112,7 @@ class Repository:
     git: pygit2.Repository
     common: Path
     """Its `.git` folder; of a linked worktree that of the main one."""
-    _folders: dict[Path, Path] = field(default_factory=dict, repr=False)
-    _trees: dict[str, Mapping[str, TreeEntry]] = field(default_factory=dict, repr=False)
+    _trees: dict[str, Files] = field(default_factory=dict, repr=False)
 
     @classmethod
     def around(cls, folder: Path) -> Repository:
@@ -145,116 +214,94 @@ class Repository:
         with _failures("list the history"):
             return any(not cut.isdisjoint(self._walked(tip, base)) for tip in tips)
 
-    def moved(self, old: str, new: str | None) -> tuple[Moved, ...]:
-        if new is not None:
-            with _failures("compare two commits", lacks=old):
-                found = self._files_of(old).diff_to_tree(
-                    self._files_of(new), flags=DiffOption.INCLUDE_TYPECHANGE
-                )
-                return tuple(_moves(found))
-        with _failures("compare a commit with the files", lacks=old):
-            found = self._to_index(old)
-            # Without new files, which a merged comparison loses.
-            found.merge(self.git.index.diff_to_workdir(DiffOption.INCLUDE_TYPECHANGE))
-            files = list(self._changed(found, self.tree(old)))
-        new_files = self.untracked - {one.path for one in files}
-        return (*files, *(Moved(status="A", path=path) for path in sorted(new_files)))
+    def changed(self, old: str, new: str | None) -> frozenset[str]:
+        """Return the files that differ between two commits, or between a commit and the disk."""
+        return _differing(self.tree(old), self.disk if new is None else self.tree(new))
 
     def unseen(self, commit: str) -> frozenset[str]:
         """Return files that HEAD or the index has otherwise than a commit, and otherwise than the disk."""
-        head = self.commit("HEAD")
-        committed = names_of(self.moved(commit, head))
-        with _failures("compare a commit with the index", lacks=commit):
-            # by `git add --intent-to-add` nothing of a file is staged yet
-            announced = {path for path, entry in self._staged.items() if entry.is_announced}
-            staged = names_of(_moves(self._to_index(commit))) - announced
-        found = committed & names_of(self.moved(head, None)) if committed else frozenset[str]()
-        if staged:
-            with _failures("compare the index with the files"):
-                changed = self.git.index.diff_to_workdir(DiffOption.INCLUDE_TYPECHANGE)
-                found |= staged & names_of(self._changed(changed, self._staged))
-        for path in committed | staged:
-            entry, is_there = self._staged.get(path), (self.root / path).is_file()
-            if is_there if entry is None else not (is_there or entry.is_watched):
-                found |= {path}
+        base, head = self.tree(commit), self.tree(self.commit("HEAD"))
+        found = frozenset[str]()
+        for kept in (head, self.staged):
+            other = _differing(base, kept)
+            found |= other & _differing(kept, self.disk)
+            for path in other - found:
+                place, is_kept = self.root / path, path in kept
+                if self.is_left_out(place) if is_kept else place.is_file():
+                    found |= {path}
         return found
 
-    def _files_of(self, commit: str) -> pygit2.Tree:
-        return self.git[commit].peel(pygit2.Tree)
-
-    def _to_index(self, commit: str) -> pygit2.Diff:
-        return self._files_of(commit).diff_to_index(
-            self.git.index, flags=DiffOption.INCLUDE_TYPECHANGE
-        )
-
-    def _changed(self, found: pygit2.Diff, kept: Mapping[str, TreeEntry]) -> Iterator[Moved]:
-        """Yield what differs, without files that only look changed: by time, mode or line ends, or held by git-lfs."""
-        for one in _moves(found):
-            entry, staged = kept.get(one.path), self._staged.get(one.path)
-            if one.status == "D" and staged is not None and not staged.is_watched:
-                # Not checked out: what would be committed counts as the file.
-                if entry is None or entry.id != staged.id:
-                    yield replace(one, status="M")
-            elif one.status != "M" or entry is None or not self._is_kept(entry, one.path):
-                yield one
-        # git is configured not to compare these
-        for path, staged in self._staged.items():
-            entry = None if staged.is_watched else kept.get(path)
-            if entry and (self.root / path).is_file() and not self._is_kept(entry, path):
-                yield Moved(status="M", path=path)
-
-    def _is_kept(self, entry: TreeEntry, path: str) -> bool:
-        """Return whether a file has the bytes that git keeps, or those that a pointer of git-lfs stands for."""
-        place = self.root / path
-        if entry.mode == FileMode.COMMIT:
-            return False
-        try:
-            require_data(place)  # neither another kind of thing nor a terabyte of nothing
-            if str(self.git.hashfile(str(place), as_path=path)) == entry.id:
-                return True
-            if self.git.odb.read_header(entry.id)[1] > LONGEST_POINTER:
-                return False
-            pointer = pointer_of(self._read(entry.id, path))
-        except (OSError, ValueError, KeyError, pygit2.GitError, RecipeError):
-            return False
-        return pointer is not None and pointer.stands_for(place)
-
-    def links(self) -> tuple[str, ...]:
-        kinds = (FileMode.LINK, FileMode.COMMIT)
-        return tuple(path for path, entry in self._staged.items() if entry.mode in kinds)
-
     @cached_property
-    def _staged(self) -> Mapping[str, TreeEntry]:
+    def staged(self) -> Files:
         found: dict[str, TreeEntry] = {}
         index = self.git.index
         for number, entry in enumerate(index):
             # The one thing that libgit2 knows of an entry and pygit2 does not show.
             one = C.git_index_get_byindex(index._index, number)  # noqa: SLF001
-            found[str(entry.path)] = TreeEntry(
-                mode=int(entry.mode),
-                id=str(entry.id),
-                is_watched=not (one.flags & _ASSUMED or one.flags_extended & _SKIPPED),
-                is_announced=bool(one.flags_extended & _ANNOUNCED),
-            )
+            # by `git add --intent-to-add` nothing of a file is staged yet
+            if not one.flags_extended & _ANNOUNCED:
+                found[str(entry.path)] = TreeEntry(
+                    mode=int(entry.mode),
+                    id=str(entry.id),
+                    is_watched=not (one.flags & _ASSUMED or one.flags_extended & _SKIPPED),
+                )
         return found
 
     @cached_property
-    def submodules(self) -> frozenset[str]:
-        return frozenset(p for p, one in self._staged.items() if one.mode == FileMode.COMMIT)
+    def _edited(self) -> Mapping[str, pygit2.DiffDelta]:
+        """What is otherwise on the disk than in the index, or is new there."""
+        with _failures("compare the index with the files"):
+            deltas = self.git.index.diff_to_workdir(_ALL_FILES).deltas
+            return {os.fsdecode(one.new_file.raw_path): one for one in deltas}
 
     @cached_property
-    def untracked(self) -> frozenset[str]:
-        with _failures("list the files"):
-            deltas = self.git.index.diff_to_workdir(_NEW_FILES).deltas
-            return frozenset(
-                os.fsdecode(one.new_file.raw_path)
-                for one in deltas
-                if one.status == DeltaStatus.UNTRACKED
-            )
+    def disk(self) -> Files:
+        """The files on the disk, as a commit of all of them would keep them."""
+        found = dict(self.staged)
+        # git does not compare these by itself
+        unwatched = [path for path, entry in self.staged.items() if not entry.is_watched]
+        for path in (*self._edited, *unwatched):
+            if os.path.lexists(self.root / path):
+                found[path] = self._entry_on_disk(path)
+            elif path not in unwatched:
+                found.pop(path, None)
+        return found
+
+    def _entry_on_disk(self, path: str) -> TreeEntry:
+        """Return what git would keep; what it keeps already where a file has those bytes, or those of its pointer."""
+        place, kept, delta = self.root / path, self.staged.get(path), self._edited.get(path)
+        if kept is not None and kept.mode == FileMode.COMMIT and delta is not None:
+            # Changes within a submodule are compared in its own repository.
+            return TreeEntry(mode=kept.mode, id=str(delta.new_file.id))
+        if delta is not None and delta.status == DeltaStatus.UNTRACKED:
+            return TreeEntry(mode=FileMode.BLOB, id="")
+        own = ""
+        with suppress(OSError, ValueError, KeyError, pygit2.GitError, RecipeError):
+            if place.is_symlink():
+                target = os.fsencode(_read_link(place))
+                return TreeEntry(mode=FileMode.LINK, id=str(pygit2.hash(target)))
+            require_data(place)  # neither another kind of thing nor a terabyte of nothing
+            own = str(self.git.hashfile(str(place), as_path=path))
+            if kept is None or own == kept.id:
+                return TreeEntry(mode=FileMode.BLOB, id=own)
+            if self.git.odb.read_header(kept.id)[1] <= LONGEST_POINTER:
+                pointer = pointer_of(self._read(kept.id, path))
+                if pointer is not None and pointer.stands_for(place):
+                    return kept
+        return TreeEntry(mode=FileMode.BLOB, id=own)
+
+    @cached_property
+    def submodules(self) -> frozenset[str]:
+        return frozenset(p for p, one in self.staged.items() if one.mode == FileMode.COMMIT)
+
+    @property
+    def links(self) -> frozenset[str]:
+        """Links, and submodules, behind which other files may be now."""
+        found = (path for path, one in self.staged.items() if one.mode == FileMode.LINK)
+        return self.submodules.union(found)
 
     def files(self) -> tuple[str, ...]:
-        listed = dict.fromkeys((*self._staged, *sorted(self.untracked)))
-        return tuple(path for path in listed if (self.root / path).is_file())
+        return tuple(path for path in self.disk if (self.root / path).is_file())
 
     def leads_out(self, path: str | Path) -> bool:
         return not Path(os.path.realpath(self.root / path)).is_relative_to(self.root)
@@ -262,22 +309,17 @@ class Repository:
     def is_left_out(self, path: Path) -> bool:
         """Return whether git has a file that it does not check out (sparse checkout)."""
         steps = self.target(path).steps
-        entry = self._staged.get(steps[-1]) if steps else None
+        entry = self.staged.get(steps[-1]) if steps else None
         return entry is not None and not entry.is_watched and not path.exists()
 
     def ignores(self, path: Path) -> bool:
         named = self.named(path)
-        return named not in (None, *self._staged) and self.git.path_is_ignored(str(named))
+        return named not in (None, *self.staged) and self.git.path_is_ignored(str(named))
 
     def inside(self, path: Path) -> str | None:
         """Return a path from the root, its folder's links followed; None for one outside."""
-        folder = path.parent
-        if folder not in self._folders:
-            self._folders[folder] = Path(os.path.realpath(folder))
-        found = self._folders[folder]
-        if not found.is_relative_to(self.root):
-            return None
-        return (found / path.name).relative_to(self.root).as_posix()
+        found = Path(os.path.realpath(path.parent)) / path.name
+        return found.relative_to(self.root).as_posix() if found.is_relative_to(self.root) else None
 
     def named(self, path: Path) -> str | None:
         """Return a path from the root as it is written, no link followed; None for one outside."""
@@ -287,13 +329,13 @@ class Repository:
             return absolute.relative_to(self.root).as_posix()
         return self.inside(path)
 
-    def tree(self, commit: str) -> Mapping[str, TreeEntry]:
+    def tree(self, commit: str) -> Files:
         """Return everything that a commit has, by path. RecipeError R025 where this clone lacks its folders."""
         if commit in self._trees:
             return self._trees[commit]
         found, listed = dict[str, TreeEntry](), 0
         with _failures("list a commit", lacks=commit):
-            left = [("", self._files_of(commit))]
+            left = [("", self.git[commit].peel(pygit2.Tree))]
             while left:
                 above, tree = left.pop()
                 for one in tree:
@@ -313,6 +355,13 @@ class Repository:
         if named is None:
             return Target(steps=(), is_outside=True)
         tree = self.tree(commit) if commit else None
+
+        def is_inner(name: str) -> bool:
+            """Return whether a folder is a repository of its own."""
+            if tree is None:
+                return name in self.submodules or os.path.lexists(self.root / name / ".git")
+            return name in tree and tree[name].mode == FileMode.COMMIT
+
         left, at = list(PurePosixPath(named).parts), PurePosixPath()
         while left:
             part = left.pop(0)
@@ -322,7 +371,7 @@ class Repository:
             name = at.as_posix()
             leads = self._link(name, tree)
             if leads is None:
-                if at.parts and self._is_inner(name, tree):
+                if at.parts and is_inner(name):
                     return Target(steps=(*steps, name), is_outside=True)
                 continue
             if name in steps or len(steps) > MOST_LINKS:
@@ -337,22 +386,15 @@ class Repository:
         name = at.as_posix()
         return Target(steps=(*steps, name), entry=tree.get(name) if tree is not None else None)
 
-    def _link(self, name: str, tree: Mapping[str, TreeEntry] | None) -> PurePosixPath | None:
+    def _link(self, name: str, tree: Files | None) -> PurePosixPath | None:
         """Return what a link holds; None for anything else."""
         if tree is None:
             place = self.root / name
-            return PurePosixPath(os.readlink(place)) if place.is_symlink() else None  # noqa: PTH115
+            return PurePosixPath(_read_link(place)) if place.is_symlink() else None
         entry = tree.get(name)
         if entry is None or entry.mode != FileMode.LINK:
             return None
         return PurePosixPath(os.fsdecode(self._read(entry.id, name)))
-
-    def _is_inner(self, name: str, tree: Mapping[str, TreeEntry] | None) -> bool:
-        """Return whether a folder is a repository of its own."""
-        if tree is None:
-            return os.path.lexists(self.root / name / ".git") or name in self.submodules
-        entry = tree.get(name)
-        return entry is not None and entry.mode == FileMode.COMMIT
 
     def large_file(self, content: bytes) -> Path | None:
         """Return the file that a pointer of git-lfs stands for, where this clone has it."""
@@ -382,6 +424,11 @@ class Repository:
             return self.git.odb.read(name)[1]
         except (pygit2.GitError, KeyError) as error:
             raise _lacking(what) from error
+
+
+def _read_link(place: Path) -> str:
+    """Return what a link holds, as it is written."""
+    return os.readlink(place)  # noqa: PTH115
 
 
 def _opened(top: Path) -> pygit2.Repository:
@@ -414,29 +461,12 @@ def _opened(top: Path) -> pygit2.Repository:
     return found
 
 
-def names_of(moved: Iterable[Moved]) -> frozenset[str]:
-    return frozenset(name for one in moved for name in (one.path, one.was) if name)
-
-
-def _moves(found: pygit2.Diff) -> Iterator[Moved]:
-    """Yield the files of a comparison, renamed ones paired."""
-    found.find_similar(rename_limit=1000)
-    for one in found.deltas:
-        path, was = (os.fsdecode(file.raw_path) for file in (one.new_file, one.old_file))
-        match one.status:
-            case DeltaStatus.RENAMED:
-                yield Moved(status="R", path=path, was=was)
-            case DeltaStatus.ADDED | DeltaStatus.COPIED:
-                yield Moved(status="A", path=path)
-            case DeltaStatus.DELETED:
-                yield Moved(status="D", path=was)
-            case DeltaStatus.TYPECHANGE:
-                yield Moved(status="T", path=path)
-            case DeltaStatus.MODIFIED | DeltaStatus.CONFLICTED:
-                # Changes within a submodule are compared in its own repository.
-                is_inner = one.old_file.mode == one.new_file.mode == FileMode.COMMIT
-                if not (is_inner and one.old_file.id == one.new_file.id):
-                    yield Moved(status="M", path=path)
+def _differing(old: Files, new: Files) -> frozenset[str]:
+    before, after = (
+        {(path, one.content) for path, one in files.items() if one.mode != FileMode.TREE}
+        for files in (old, new)
+    )
+    return frozenset(path for path, _ in before ^ after)
 
 
 @contextmanager

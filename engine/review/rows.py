@@ -1,20 +1,24 @@
-"""Which rows stood in which split before, and which would now: from the locks, or from the rows themselves."""
+"""Which rows stood in which split before and would now, by the locks or by the rows, and whether the prompt has any."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from engine.data.checks.findings import drop_reason
-from engine.data.examples.example import Example, content_key
+from engine.data.examples.example import Example, content_key, normalised
 from engine.data.membership import KEY_BYTES
+from engine.data.similarity.near import leaks
+from engine.evidence.review import Finding
 from engine.lock.draw import needs_record
-from engine.recipe.model import PathRef, Recipe, Reference, Source
-from engine.review.compare import references_in
+from engine.recipe.model import PathRef, Recipe, Source
+from engine.review.compare import finding_of
+from engine.review.pairs import Versions, references_in
 from engine.review.version import Side
 from engine.values import Value, replace
 
@@ -31,14 +35,23 @@ CONTRADICTED: Final = drop_reason("conflicting_labels")
 
 
 class HoldoutOverlap(Value):
-    rows: int
-    training: int
-    validation: int
-    holdout: int
+    """What the rows of the new holdout were before."""
+
+    rows: int = 0
+    training: int = 0
+    validation: int = 0
+    holdout: int = 0
+    unknown: str = ""
+    """Why it is not known."""
 
     @property
     def is_same(self) -> bool:
-        return self.holdout == self.rows
+        return not self.unknown and self.holdout == self.rows
+
+    @property
+    def words(self) -> str:
+        words = f"{self.training} of {self.rows} new holdout rows were training rows before"
+        return f"{words}, {self.validation} were validation rows" if self.validation else words
 
 
 class JudgedRows(Value):
@@ -71,21 +84,24 @@ class RowDivider:
     room: int = MOST_BYTES
     _prepared: dict[int, tuple[Side, Prepared | str]] = field(default_factory=dict)
 
-    def overlap(self, old: Side, new: Side) -> HoldoutOverlap | str:
-        """Return what the rows of the new holdout were before, or why that is not known."""
+    def overlap(self, old: Side, new: Side) -> HoldoutOverlap:
         before, after = self.of(old), self.of(new)
         if isinstance(before, str) or isinstance(after, str):
-            return before if isinstance(before, str) else str(after)
+            return HoldoutOverlap(unknown=before if isinstance(before, str) else str(after))
         tasks = (old.recipe.task, new.recipe.task)
         if len({(task.kind, task.input) for task in tasks}) > 1:
-            return "the text of a row is made otherwise"
+            return HoldoutOverlap(unknown="the text of a row is made otherwise")
         # a text may be in several splits: it counts once, for the holdout before the others
         rows, none = after["holdout"], frozenset[bytes]()
         held = rows & before.get("holdout", none)
         validation = (rows & before.get("validation", none)) - held
         training = (rows & before.get("train", none)) - held - validation
-        counts = {"rows": rows, "training": training, "validation": validation, "holdout": held}
-        return HoldoutOverlap(**{name: len(found) for name, found in counts.items()})
+        return HoldoutOverlap(
+            rows=len(rows),
+            training=len(training),
+            validation=len(validation),
+            holdout=len(held),
+        )
 
     def of(self, side: Side) -> Mapping[str, frozenset[bytes]] | str:
         """Return the keys of the texts in each split, or why they are not known."""
@@ -184,19 +200,68 @@ def _local(side: Side) -> Recipe | None:
     """The recipe with its sources' files as they were then; None where one is not on this machine."""
     found: list[Source] = []
     for source in side.recipe.data.sources:
-        wanted = references_in(source)
-        refs = [one for ref in wanted if (one := _copied(side, ref))]
-        if len(refs) < len(wanted):
-            return None
+        refs: list[PathRef] = []
+        for ref in references_in(source):
+            if not isinstance(ref, PathRef) or ref.withheld:
+                return None
+            if (path := side.tree.copy(ref.path)) is None:
+                return None
+            # The copy stands in for whatever was pinned, and is only looked at.
+            refs.append(replace(ref, path=path, sha256=None))
         columns = zip(source.columns, refs[1:], strict=True)
         own = tuple(replace(file, ref=ref) for file, ref in columns)
         found.append(replace(source, ref=refs[0], columns=own))
     return replace(side.recipe, data=replace(side.recipe.data, sources=tuple(found)))
 
 
-def _copied(side: Side, ref: Reference) -> PathRef | None:
-    if not isinstance(ref, PathRef) or ref.withheld:
-        return None
-    path = side.tree.copy(ref.path)
-    # The copy stands in for whatever was pinned, and is only looked at.
-    return None if path is None else replace(ref, path=path, sha256=None)
+KEYS: Final = ("task.instruction", "task.system")
+SHORTEST: Final = 16
+"""Characters from which a text in a prompt is no coincidence."""
+SHORTEST_ANSWER: Final = 24
+_BETWEEN: Final = re.compile(r"[\n\"“”«»`|]|(?<=[.!?])\s|\s(?:->|=>|→|=)\s")
+"""What stands between the pieces of a prompt: lines, quotes, sentences, arrows of examples."""
+
+
+def prompt_leaks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:
+    """W211: rows that judge stand in the prompt, and did not before."""
+    for key in KEYS:
+        one = versions.find(key)
+        if one is None:
+            continue
+        now, before = (
+            _found(str(text or ""), versions.new, rows) for text in (one.after, one.before)
+        )
+        if more := len(now - before):
+            rows_words = "row" if more == 1 else "rows"
+            says = f"{more} {rows_words} that judge, or the answers, stand in it"
+            yield finding_of(one, "W211", says)
+
+
+def _found(prompt: str, side: Side, rows: RowDivider) -> frozenset[bytes]:
+    if len(prompt) < SHORTEST:
+        return frozenset()
+    prepared = rows.prepared(side)
+    if not isinstance(prepared, str):
+        judging = judging_rows(prepared, side.recipe.splits.folds)
+        return frozenset(_by_text(prompt, judging))
+    # The rows are elsewhere, but the lock knows them by the hash of their text.
+    known = rows.of(side)
+    held = frozenset[bytes]() if isinstance(known, str) else known.get("holdout", frozenset())
+    return held & {content_key(piece)[:KEY_BYTES] for piece in _pieces(prompt)}
+
+
+def _by_text(prompt: str, judging: Iterable[Example]) -> Iterator[bytes]:
+    rows, fixed = list(judging), normalised(prompt)
+    for row in rows:
+        text, answer = normalised(row.input), "" if row.labels else normalised(row.target)
+        is_text = len(text) >= SHORTEST and text in fixed
+        if is_text or (len(answer) >= SHORTEST_ANSWER and answer in fixed):
+            yield content_key(row.input)
+    long = [row for row in rows if len(row.input) >= SHORTEST]
+    for match in leaks([row.input for row in long], enumerate(_pieces(prompt))):
+        yield content_key(long[match.holdout].input)
+
+
+def _pieces(prompt: str) -> list[str]:
+    found = [*prompt.splitlines(), *_BETWEEN.split(prompt)]
+    return [piece.strip() for piece in found if len(piece.strip()) >= SHORTEST]

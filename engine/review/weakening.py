@@ -1,129 +1,30 @@
 """What a change of one key does to the evidence: as the schema says, or as a few keys say here."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from engine.evidence.review import Finding
 from engine.recipe.metrics import LIKELIHOODS
-from engine.recipe.model import Baseline, Json, Probe, Recipe
-from engine.recipe.references import GENERAL_TEXT
+from engine.recipe.model import Json, Recipe
+from engine.recipe.references import GENERAL_TEXT, probes_of
 from engine.recipe.text.compose import dotted
 from engine.recipe.validation.schema import ORDER, Weakening, Weaker, weakenings
 from engine.review.compare import (
     OVERRIDES,
     PROBES,
     ChangedKey,
-    Versions,
-    cropped,
     finding,
     finding_of,
     is_smaller,
-    other_bytes,
     rows_of,
-    same_content,
 )
-from engine.review.files import read_as
 from engine.review.holdout import decides
+from engine.review.pairs import Versions, is_read_alike
 
-_SAME_MODEL: Final = ("hub", "path", "package", "file", "gguf", "endpoint", "model")
-"""Keys that say which model answers; pins are judged as pins."""
-_PINS = ("revision", "sha256")
-
-
-def baselines(versions: Versions) -> Iterator[Finding]:
-    """W401, W402: fewer or weaker opponents are easier to beat."""
-    old, new = _by_name(versions.old.recipe.baselines), _by_name(versions.new.recipe.baselines)
-    for name in old:
-        if name not in new:
-            yield finding("W401", f"baselines.{name}", "no longer compared with", name)
-    for name, now in new.items():
-        path, was = f"baselines.{name}", old.get(name)
-        if was is None:
-            yield finding("W401", path, "one more to beat", after=name, weaker=False)
-            continue
-        if was.kind != now.kind:
-            says = "another baseline under the old name"
-            yield finding("W402", path, says, was.kind, now.kind)
-        # without shots the labels decide how many, which may be more
-        elif shots := versions.find(f"{path}.shots"):
-            weaker = not (was.shots and now.shots >= was.shots)
-            yield finding_of(shots, "W402", weaker=weaker)
-        yield from _other_model(versions, path, was, now, "another model under the old name")
-
-
-def teachers(versions: Versions) -> Iterator[Finding]:
-    """W402: the student of a weaker teacher comes near it more easily."""
-    old, new = versions.old.recipe.teacher, versions.new.recipe.teacher
-    is_bounded = versions.new.recipe.acceptance.against_teacher is not None
-    if old is None or new is None or not is_bounded:
-        return
-    says = "another teacher to be compared with"
-    for one in versions.differing:
-        # a baseline is named by a word, and another one answers otherwise whatever encoder it stands on
-        if one.form in ("teacher.model", "teacher.model.shots"):
-            yield finding_of(one, "W402", says)
-    yield from _other_model(versions, "teacher.model", old.model, new.model, says)
-
-
-def _other_model(
-    versions: Versions, path: str, old: Baseline, new: Baseline, says: str
-) -> Iterator[Finding]:
-    refs = tuple(one.ref or one.gguf for one in (old, new))
-    for one in versions.differing:
-        is_model = one.path.startswith(f"{path}.") and one.form.rpartition(".")[2] in _SAME_MODEL
-        if is_model and not same_content(versions, *refs):
-            yield finding_of(one, "W402", says)
-    if other_bytes(versions, *refs):
-        yield finding("W402", path, "other bytes at the same path")
-
-
-def probes(versions: Versions) -> Iterator[Finding]:
-    """W114: what is not asked cannot be seen to be forgotten."""
-    old, new = versions.old.recipe.acceptance.forgetting, versions.new.recipe.acceptance.forgetting
-    if old is None or new is None:
-        # W113, or something more.
-        return
-    before, after = _by_name(old.probes), _by_name(new.probes)
-    for one in versions.differing:
-        name, _, key = one.path.removeprefix(f"{PROBES}.").partition(".")
-        if not one.form.startswith(f"{PROBES}[]") or key in _PINS:
-            continue
-        if not key:
-            is_gone = one.after is None
-            yield finding_of(
-                one, "W114", "no longer asked" if is_gone else "asked too", weaker=is_gone
-            )
-        elif (
-            name in before
-            and name in after
-            and not _is_same(versions, key, before[name], after[name])
-        ):
-            says, weaker = "other questions are asked", True
-            if key == "limit":
-                says, weaker = "", rows_of(one.after) < rows_of(one.before)
-            yield finding_of(one, "W114", says, weaker=weaker)
-    for name, probe in after.items():
-        was = before[name].source if name in before else None
-        if was and probe.source and other_bytes(versions, was.ref, probe.source.ref):
-            yield finding("W114", f"{PROBES}.{name}", "other questions in the same file")
-    texts = [one.text.source for one in (old, new) if one.text and one.text.source]
-    if len(texts) == len((old, new)) and other_bytes(versions, texts[0].ref, texts[1].ref):
-        yield finding("W114", dotted(GENERAL_TEXT), "other text in the same file")
-
-
-def _is_same(versions: Versions, key: str, old: Probe, new: Probe) -> bool:
-    if old.source is None or new.source is None:
-        return False
-    if key == "path":
-        return same_content(versions, old.source.ref, new.source.ref)
-    return key == "format" and read_as(old.source) == read_as(new.source)
-
-
-def _by_name[T: (Baseline, Probe)](items: Iterable[T]) -> dict[str, T]:
-    return {one.name: one for one in items}
-
-
+_PINS: Final = ("revision", "sha256")
+_ITEMS: Final = ("baselines[]", f"{PROBES}[]")
+"""Items of lists that go by name: one more makes the gate stronger, and says all of its keys."""
 AGREEMENT: Final = "data.synthesize.keep.agreement."
 RELABEL: Final = "data.label.relabel."
 TEXT: Final = dotted(GENERAL_TEXT)
@@ -133,43 +34,72 @@ _BOUNDS: Final = re.compile(
 )
 _SECTIONS: Final[tuple[tuple[str, Callable[[Recipe], object]], ...]] = (
     ("export.after_quantization", lambda recipe: recipe.export.has_quantized_file),
+    (rf"{PROBES}", lambda recipe: recipe.acceptance.forgetting),
     (rf"{TEXT}\.(?!bits_per_byte)", lambda recipe: recipe.acceptance.forgetting and recipe.acceptance.forgetting.text),
     (r"data\.synthesize\.(keep|review)|acceptance\.(over_without_)?synthetic\.", lambda recipe: recipe.data.synthesize),
+    # the student of a weaker teacher comes near it more easily
+    (r"teacher\.model", lambda recipe: recipe.teacher),
 )  # fmt: skip
 """Keys that speak of something that both versions must have, since another finding says that it is gone."""
 
 
 def of_keys(versions: Versions) -> Iterator[Finding]:
     """Yield what each key that differs does to the evidence, files and rows left aside."""
-    sides = (versions.old.recipe, versions.new.recipe)
+    old, new = versions.old.recipe, versions.new.recipe
+    items = tuple(f"{one.path}." for one in versions.differing if one.form in _ITEMS)
     for one in versions.differing:
-        if any(re.match(form, one.form) and not all(map(has, sides)) for form, has in _SECTIONS):
+        if one.path.startswith(items) or _is_reported_elsewhere(one, versions):
             continue
-        # One more baseline is one more to beat, as W401 says.
-        is_new = ".".join(one.path.split(".")[:2]) not in versions.before
-        value = one.path.removeprefix(RELABEL)
-        is_own = value != one.path and all(it in (None, value) for it in (one.before, one.after))
-        is_skipped = is_own or (is_new and one.form.startswith("baselines[]."))
         known = weakenings().get(one.form, Weakening())
         weaker = weakens(known, one.before, one.after)
-        if not (weaker is None or is_skipped or decides(one, versions)):
-            code = known.gone if known.gone and None in (one.before, one.after) else known.code
-            yield finding_of(one, code, weaker=weaker)
-        yield from _of_the_gate(one, versions)
-        yield from _of_the_task(one, versions)
-    if any(map(_BOUNDS.match, versions.before)) and not any(map(_BOUNDS.match, versions.after)):
+        code = known.gone if known.gone and None in (one.before, one.after) else known.code
+        says = ""
+        if (reviewed := _REVIEWED.get(one.form)) is not None:
+            code, weaker, says = reviewed.code, reviewed.weaker(one, old, new), reviewed.says
+        elif one.form in _ITEMS and None in (one.before, one.after):
+            code = "W401" if one.form == "baselines[]" else code
+            weaker = one.after is None
+        if weaker is not None:
+            yield finding_of(one, code, says, weaker=weaker)
+    for path in sorted(versions.other_bytes):
+        if path.startswith((PROBES, TEXT)):
+            yield finding("W114", path, "other questions, or another text, in the same file")
+        elif path.startswith("baselines.") or (path == "teacher.model" and _bounds_teacher(new)):
+            yield finding("W402", path, "other bytes at the same path")
+    had, has = (any(map(_BOUNDS.match, keys)) for keys in (versions.before, versions.after))
+    if had and not has:
         yield finding("W103", "acceptance", "nothing must hold any more: every model passes")
-    old, new = versions.old.recipe.data.synthesize, versions.new.recipe.data.synthesize
-    agreed = [one for one in versions.differing if one.form.startswith(AGREEMENT)]
-    if old is None or new is None or not agreed:
-        return
-    before, after = (
-        it.agreement.min / it.agreement.votes if it.agreement.votes else 0.0 for it in (old, new)
-    )
-    if before != after:
-        yield finding_of(agreed[0], "W212", weaker=after < before)
-    elif any(one.form.startswith(f"{AGREEMENT}judge") for one in agreed):
-        yield finding_of(agreed[0], "W212", "another judge")
+    yield from _agreement(versions)
+
+
+def _is_reported_elsewhere(one: ChangedKey, versions: Versions) -> bool:
+    """Return whether a key is a pin, leads to the same bytes, or speaks of what only one version has."""
+    old, new = versions.old.recipe, versions.new.recipe
+    above, _, key = one.path.rpartition(".")
+    if key in _PINS or decides(one, versions):
+        return True
+    if any(re.match(form, one.form) and not (has(old) and has(new)) for form, has in _SECTIONS):
+        return True
+    if one.form.startswith("teacher.model") and not _bounds_teacher(new):
+        return True
+    if one.path.startswith(RELABEL):
+        # a label that stands for itself
+        value = one.path.removeprefix(RELABEL)
+        return all(it in (None, value) for it in (one.before, one.after))
+    if one.form == f"{PROBES}[].format":
+        sources = [
+            probe.source
+            for recipe in (old, new)
+            for probe in probes_of(recipe)
+            if probe.source and f"{PROBES}.{probe.name}" == above
+        ]
+        return len(sources) > 1 and is_read_alike(*sources)
+    is_place = one.form.startswith((*_ITEMS, "teacher.model.")) and key in ("path", "gguf")
+    return is_place and versions.same_content(above)
+
+
+def _bounds_teacher(recipe: Recipe) -> bool:
+    return recipe.acceptance.against_teacher is not None
 
 
 def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
@@ -194,75 +124,58 @@ def weakens(key: Weakening, before: Json, after: Json) -> bool | None:
             return None
 
 
-def _of_the_gate(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
-    """How bounds are decided, which rows choose the model, what goes past the recipe language."""
-    old, new = versions.old.recipe, versions.new.recipe
-    match one.path:
-        case "acceptance.decide_on":
-            # A value without its interval passes by luck.
-            yield finding_of(one, "W105", weaker=one.after == "point")
-        case "name" if new.acceptance.over_previous:
-            says = (
-                "the last accepted model is found by the old name, so `over_previous` has no rival"
-            )
-            yield finding_of(one, "W109", says)
-        case "splits.validation":
-            # Fewer rows choose the checkpoint and show overfitting.
-            smaller = is_smaller(old.splits.validation, new.splits.validation)
-            if smaller is not None:
-                yield finding_of(one, "W204", weaker=smaller)
-        case "method.early_stopping.patience" | "method.keep" | "sweep":
-            # A model that the validation rows chose looks better on them than it is.
-            chooses = one.after == "best" if one.path == "method.keep" else one.before is None
-            gaps = (old.acceptance.max_overfitting_gap, new.acceptance.max_overfitting_gap)
-            if chooses and None not in gaps:
-                says = "the rows that `acceptance.overfitting` compares with now choose the model"
-                yield finding_of(one, "W209", says)
-        # Other seeds in the place of old ones say as much; fewer show luck.
-        case "method.seeds" if more := len(new.method.seeds) - len(old.method.seeds):
-            yield finding_of(one, "W210", weaker=more < 0)
-        case _ if one.form == OVERRIDES:
-            says = "past the recipe language" if one.before is None else ""
-            is_gone = one.after is None
-            says = "the recipe decides again" if is_gone else says
-            yield finding_of(one, "W601", says, weaker=not is_gone)
+def _agreement(versions: Versions) -> Iterator[Finding]:
+    """W212: fewer votes, or another judge, keep a synthetic row."""
+    old, new = versions.old.recipe.data.synthesize, versions.new.recipe.data.synthesize
+    agreed = [one for one in versions.differing if one.form.startswith(AGREEMENT)]
+    if old is None or new is None or not agreed:
+        return
+    before, after = (
+        it.agreement.min / it.agreement.votes if it.agreement.votes else 0.0 for it in (old, new)
+    )
+    if before != after:
+        yield finding_of(agreed[0], "W212", weaker=after < before)
+    elif any(one.form.startswith(f"{AGREEMENT}judge") for one in agreed):
+        yield finding_of(agreed[0], "W212", "another judge")
 
 
-def _of_the_task(one: ChangedKey, versions: Versions) -> Iterator[Finding]:
-    """What counts as an answer, and as a right one; other tokens, lengths or ratings under a bound on them."""
-    old, new = versions.old.recipe, versions.new.recipe
-    match one.path:
-        case "task.output" if any(it.metric == "valid_output" for it in new.acceptance.metrics):
-            # Bare text is valid more easily than JSON.
-            says = "`valid_output` is bounded, and counts another form"
-            yield finding_of(one, "W702", says, weaker=one.after == "text")
-        case "data.answer.references":
-            # With more right answers the same answers are right more often.
-            before, after = (it if isinstance(it, list) else [] for it in (one.before, one.after))
-            weaker = not set(before) >= set(after)
-            says = f"{'more' if weaker else 'fewer'} answers count as right"
-            yield finding_of(one, "W702", says, weaker=weaker)
-        case "task.labels" if gone := [it for it in old.task.labels if it not in new.task.labels]:
-            # Its rows are no longer distinguished from the others.
-            more = [it for it in new.task.labels if it not in old.task.labels]
-            also = f"; new: {_listed(more)}" if more else ""
-            yield finding_of(one, "W701", f"no longer a label: {_listed(gone)}{also}")
-        case "task.schema" if one.before is not None and one.after is not None:
-            if _asked(one.before) != _asked(one.after):
-                yield finding_of(one, "W702", "other answers are valid by the schema")
-        case "method.max_length" if any(it.metric in LIKELIHOODS for it in new.acceptance.metrics):
-            says = "likelihood is bounded, and measured over texts of another length"
-            yield finding_of(one, "W702", says)
-        # 0 stands for the longest answer of the training rows.
-        case "task.max_new_tokens" if new.baselines and rows_of(one.after) < rows_of(one.before):
-            yield finding_of(one, "W402", "answers of the baselines are cut off earlier")
-        case "data.synthesize.review":
-            says = "another file" if one.after else ""
-            yield finding_of(one, "W214", says, weaker=one.after is None)
+class _Reviewed(NamedTuple):
+    """A key of which not the direction alone decides."""
+
+    code: str
+    weaker: Callable[[ChangedKey, Recipe, Recipe], bool | None]
+    """None where this change says nothing about the evidence."""
+    says: str = ""
+    """What the two values do not say."""
 
 
-def _listed(words: Sequence[str]) -> str:
-    return cropped(", ".join(f"`{word}`" for word in words))
+def _shots(key: ChangedKey, _: Recipe, __: Recipe) -> bool:
+    # without shots the labels decide how many, which may be more
+    return not (key.before and key.after and rows_of(key.after) >= rows_of(key.before))
+
+
+def _chooses(key: ChangedKey, old: Recipe, new: Recipe) -> bool | None:
+    """A model that the validation rows chose looks better on them than it is."""
+    chooses = key.after == "best" if key.path == "method.keep" else key.before is None
+    gaps = (old.acceptance.max_overfitting_gap, new.acceptance.max_overfitting_gap)
+    return (chooses and None not in gaps) or None
+
+
+def _fewer_seeds(_: ChangedKey, old: Recipe, new: Recipe) -> bool | None:
+    # Other seeds in the place of old ones say as much; fewer show luck.
+    before, after = len(old.method.seeds), len(new.method.seeds)
+    return None if before == after else after < before
+
+
+def _more_references(key: ChangedKey, _: Recipe, __: Recipe) -> bool:
+    # With more right answers the same answers are right more often.
+    before, after = (it if isinstance(it, list) else [] for it in (key.before, key.after))
+    return not set(before) >= set(after)
+
+
+def _other_schema(key: ChangedKey, _: Recipe, __: Recipe) -> bool | None:
+    is_there = None not in (key.before, key.after)
+    return (is_there and _asked(key.before) != _asked(key.after)) or None
 
 
 _WORDS: Final = frozenset({"title", "description", "examples", "$comment", "default", "$schema"})
@@ -278,3 +191,49 @@ def _asked(schema: Any) -> Any:
         for word, value in schema.items()
         if word not in _WORDS
     }
+
+
+def _bounds(recipe: Recipe, metrics: Collection[str]) -> bool:
+    return any(one.metric in metrics for one in recipe.acceptance.metrics)
+
+
+_CHOSEN: Final = _Reviewed(
+    "W209", _chooses, "the rows that `acceptance.overfitting` compares with now choose the model"
+)
+_REVIEWED: Final = {
+    # A value without its interval passes by luck.
+    "acceptance.decide_on": _Reviewed("W105", lambda key, *_: key.after == "point"),
+    "name": _Reviewed(
+        "W109", lambda _, __, new: bool(new.acceptance.over_previous) or None,
+        "the last accepted model is found by the old name, so `over_previous` has no rival",
+    ),
+    # Fewer rows choose the checkpoint and show overfitting.
+    "splits.validation": _Reviewed(
+        "W204", lambda _, old, new: is_smaller(old.splits.validation, new.splits.validation)
+    ),
+    "method.early_stopping.patience": _CHOSEN,
+    "method.keep": _CHOSEN,
+    "sweep.list[]": _CHOSEN,
+    "method.seeds[]": _Reviewed("W210", _fewer_seeds),
+    OVERRIDES: _Reviewed("W601", lambda key, *_: key.after is not None, "past the recipe language"),
+    "task.output": _Reviewed(
+        # Bare text is valid more easily than JSON.
+        "W702", lambda key, _, new: key.after == "text" if _bounds(new, ("valid_output",)) else None,
+        "`valid_output` is bounded, and counts another form",
+    ),
+    "data.answer.references[]": _Reviewed("W702", _more_references, "other answers count as right"),
+    # Its rows are no longer distinguished from the others.
+    "task.labels[]": _Reviewed("W701", lambda _, old, new: not set(old.task.labels) <= set(new.task.labels) or None),
+    "task.schema": _Reviewed("W702", _other_schema, "other answers are valid by the schema"),
+    "method.max_length": _Reviewed(
+        "W702", lambda _, __, new: _bounds(new, LIKELIHOODS) or None,
+        "likelihood is bounded, and measured over texts of another length",
+    ),
+    # 0 stands for the longest answer of the training rows.
+    "task.max_new_tokens": _Reviewed(
+        "W402", lambda key, _, new: (bool(new.baselines) and rows_of(key.after) < rows_of(key.before)) or None,
+        "answers of the baselines are cut off earlier",
+    ),
+    "data.synthesize.review": _Reviewed("W214", lambda key, *_: key.after is None),
+    **{f"baselines[].{kind}.shots": _Reviewed("W402", _shots) for kind in ("few_shot", "retrieved_few_shot", "model")},
+}  # fmt: skip

@@ -13,8 +13,8 @@ from engine.evidence.review import Gate, gate_of
 from engine.lock.draw import needs_record, recorded_rows
 from engine.lock.file import Lock, lock_path, write_lock
 from engine.pipeline.data_outlook import divided
-from engine.review.compare import Versions
 from engine.review.findings import judge
+from engine.review.pairs import Versions
 from engine.review.rows import RowDivider
 from engine.review.version import Disk, Side, load_side
 from engine.values import replace

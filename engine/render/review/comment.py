@@ -1,11 +1,11 @@
 """One comment for a pull request: a table of all changed recipes, then a part for each."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
-from engine.evidence.review import Checked, Comment, Effect, Gate
+from engine.evidence.review import Checked, Comment, Effect, Finding, Gate
 from engine.recipe.outside import CODES as OUTSIDE
 from engine.render.blocks import capital
 from engine.render.markdown import code, plain, prose, table
@@ -13,14 +13,11 @@ from engine.render.number_format import counted
 from engine.render.problems import in_order, problems_json
 from engine.render.review.rows import (
     GATES,
-    ChangedRow,
     finding_json,
-    finding_row,
-    gate_rows,
-    gate_table,
+    finding_rows,
+    gate_markdown,
     rest_markdown,
     review_json,
-    uncompared_markdown,
 )
 from engine.values import replace, to_json
 
@@ -31,8 +28,7 @@ MARKER: Final = "<!-- recipe ci -->"
 SCHEMA: Final = "ci.v1"
 MOST: Final = 60_000
 """Characters: hosts refuse comments of more than 65,536."""
-MOST_PROBLEMS: Final = 20
-_NOTHING = "nothing to compare with"
+MOST_ROWS: Final = 20
 _GONE: Final = ("deleted", "no longer a recipe", "not looked at")
 """States in which there is no version to validate."""
 _STATES: Final = {
@@ -59,43 +55,44 @@ def comment_markdown(comment: Comment) -> str:
         columns = ["recipe", "what happened", "valid", "the gate", "runs again"]
         parts.append(table(columns, map(_summary_row, ordered)))
     parts += [prose(f"{capital(note)}.") for note in comment.notes]
-    foot = f"<sub>Compared with {code(comment.base)} ({code(comment.commit[:12])}) by `recipe ci`.</sub>"
     # Recipes of which the same is found, word for word, are one part.
     alike: dict[str, list[Checked]] = {}
     for one in ordered:
         alike.setdefault("\n\n".join(_part(one)), []).append(one)
-    size, left = sum(map(len, parts)) + len(foot), 0
+    size, left = sum(map(len, parts)), 0
     for text, together in alike.items():
         paths = [
-            f"{code(one.path)}{f' (was {code(one.was)})' if one.was else ''}" for one in together
+            code(one.path) + (f" (was {code(one.was)})" if one.was else "") for one in together
         ]
-        head = f"### {paths[0]}"
-        if len(paths) > 1:
-            head = f"### {len(paths)} recipes alike\n\n{', '.join(paths)}"
-        part = f"{head}\n\n{text}"
+        head = paths[0] if len(paths) == 1 else f"{len(paths)} recipes alike\n\n{', '.join(paths)}"
+        part = f"### {head}\n\n{text}"
         if size + len(part) > MOST:
             left += len(together)
-            continue
-        parts.append(part)
-        size += len(part) + 2
+        else:
+            parts.append(part)
+            size += len(part) + 2
     if left:
         parts.append(f"The comment would be too long: {left} more are in the table only.")
-    return "\n\n".join([*parts, foot]) + "\n"
+    against = f"{code(comment.base)} ({code(comment.commit[:12])})"
+    parts.append(f"<sub>Compared with {against} by `recipe ci`.</sub>")
+    return "\n\n".join(parts) + "\n"
+
+
+def _first(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of the first rows, and how many more there are."""
+    more = len(rows) - MOST_ROWS
+    shown = table(columns, rows[:MOST_ROWS])
+    return f"{shown}\n\n{more} more: `recipe validate` names them all." if more > 0 else shown
 
 
 def _reaches(comment: Comment) -> Iterator[str]:
     """What recipes name outside their projects and did not before: above all else, for a bound cannot undo it."""
     rows = [(one.path, what) for one in comment.checked for what in one.reaches]
-    if not rows:
-        return
-    # Words that send something come before those that read.
-    rows.sort(key=lambda row: (row[1].startswith("read "), row))
-    yield "**⚠️ New outside the project.** A run does this only where its user allows it (`recipe trust`)."
-    more = len(rows) - MOST_PROBLEMS
-    listed = table(
-        ["recipe", "what it would do"], [[*map(code, row)] for row in rows[:MOST_PROBLEMS]]
-    )
-    yield f"{listed}\n\n{more} more: `recipe validate` names them all." if more > 0 else listed
+    if rows:
+        # Words that send something come before those that read.
+        rows.sort(key=lambda row: (row[1].startswith("read "), row))
+        yield "**⚠️ New outside the project.** A run does this only where its user allows it (`recipe trust`)."
+        yield _first(["recipe", "what it would do"], [[*map(code, row)] for row in rows])
 
 
 def _title(comment: Comment) -> str:
@@ -105,19 +102,19 @@ def _title(comment: Comment) -> str:
     unsure = bool(comment.unknown) or any(checked.uncompared for checked in comment.checked)
     if not count:
         return f"🟡 No recipe changed; {UNSURE}" if unsure else "⚪ No recipe changed"
-    gates = Counter(_state(checked) for checked in comment.checked)
-    parts = [sentence.format(gates[state]) for state, sentence in _STATES.items() if gates[state]]
-    parts += [UNSURE] if unsure else []
-    reaching = sum(bool(checked.reaches) for checked in comment.checked)
-    parts += [f"{reaching} newly reach{'es' if reaching == 1 else ''} outside the project"] * bool(
-        reaching
-    )
+    states = Counter(map(_state, comment.checked))
+    parts = [sentence.format(states[name]) for name, sentence in _STATES.items() if states[name]]
+    if unsure:
+        parts.append(UNSURE)
+    if reaching := sum(bool(checked.reaches) for checked in comment.checked):
+        verb = "reaches" if reaching == 1 else "reach"
+        parts.append(f"{reaching} newly {verb} outside the project")
     # Of one recipe, the sentence about it says so.
     needs_none = compared == count or (count == 1 and parts)
     of_it = "" if needs_none else f", {compared or 'none'} compared"
-    mark = "🟢" if compared else "⚪"
-    mark = "🔴" if any(gates[state] for state in _RED) else "🟡" if parts else mark
-    well = "valid, and no gate got weaker" if compared else "valid"
+    mark, well = ("🟢", "valid, and no gate got weaker") if compared else ("⚪", "valid")
+    if parts:
+        mark = "🔴" if any(states[name] for name in _RED) else "🟡"
     return f"{mark} {counted(count, 'recipe')} changed{of_it}: {' · '.join(parts) or well}"
 
 
@@ -128,27 +125,25 @@ def _state(checked: Checked) -> str:
 
 
 def _summary_row(checked: Checked) -> list[str]:
-    gate, again = _NOTHING, "everything"
+    gate, again, valid = "nothing to compare with", "everything", "yes"
     if checked.review is not None or checked.findings:
-        shown = GATES[checked.gate]
-        weaker = sum(row.effect == Effect.WEAKER.value for row in _rows(checked))
+        shown, rows = GATES[checked.gate], finding_rows(_findings(checked))
+        weaker = sum(row.effect == Effect.WEAKER.value for row in rows)
+        count = f" ({weaker})" if weaker else ""
         more = " · not all compared" if checked.uncompared else ""
-        words = f"{shown.title.removeprefix('The gate ')}{f' ({weaker})' if weaker else ''}"
-        gate = f"{shown.mark} {words}{more}"
-    errors = sum(problem.severity is Severity.ERROR for problem in checked.problems)
-    valid = "yes" if checked.is_valid else f"🔴 {counted(errors, 'error')}"
-    if checked.status in _GONE:
+        gate = f"{shown.mark} {shown.title.removeprefix('The gate ')}{count}{more}"
+    if not checked.is_valid:
+        errors = sum(problem.severity is Severity.ERROR for problem in checked.problems)
+        valid, gate, again = f"🔴 {counted(errors, 'error')}", "", ""
+    elif checked.status in _GONE:
         valid, again = "", ""
-    elif not checked.is_valid:
-        gate, again = "", ""
     elif checked.review is not None and "data" not in checked.review.reruns[:1]:
         again = ", ".join(checked.review.reruns) or "nothing"
     return [code(checked.path), checked.status, valid, gate, again]
 
 
-def _rows(checked: Checked) -> list[ChangedRow]:
-    compared = gate_rows(checked.review) if checked.review else ()
-    return [*map(finding_row, checked.findings), *compared]
+def _findings(checked: Checked) -> tuple[Finding, ...]:
+    return (*checked.findings, *(checked.review.findings if checked.review else ()))
 
 
 def _part(checked: Checked) -> Iterator[str]:
@@ -160,14 +155,11 @@ def _part(checked: Checked) -> Iterator[str]:
     yield from (f"_{prose(capital(note))}._" for note in checked.notes)
     if checked.problems:
         yield _problems(checked.problems)
-    rows, gate = _rows(checked), GATES[checked.gate]
-    if rows or checked.review is not None:
+    findings, gate = _findings(checked), GATES[checked.gate]
+    if findings or checked.review is not None:
         yield f"**{gate.mark} {gate.title}**"
-    if rows:
-        yield gate_table(rows)
-    if checked.uncompared:
-        yield uncompared_markdown(checked.uncompared)
-    rest = rest_markdown(checked.review, level=4) if checked.review else ""
+    yield from gate_markdown(findings, checked.review)
+    rest = rest_markdown(checked.review) if checked.review else ""
     # of a recipe that was compared, only what a run would not have done before
     plan = "\n".join(f"- {prose(line)}" for line in checked.plan if line not in checked.plan_before)
     if rest:
@@ -186,15 +178,13 @@ def _problems(problems: tuple[Problem, ...]) -> str:
     # What a recipe would read and ask outside its project stands first: it is what a reviewer must see.
     ordered = sorted(in_order(problems), key=lambda problem: problem.code not in OUTSIDE)
     rows = []
-    for problem in ordered[:MOST_PROBLEMS]:
-        names, texts = (problem.code, problem.path), (problem.message, problem.hint or "")
+    for problem in ordered:
         spot = problem.place and replace(problem.place, column=None).spot
         warning = "⚠️ " if problem.severity is Severity.WARNING else ""
         place = f"{warning}{plain(spot) if spot else ''}".rstrip()
-        rows.append([place, *map(code, names), *map(prose, texts)])
-    shown = table(["where", "code", "key", "what is wrong", "what to do"], rows)
-    more = len(ordered) - MOST_PROBLEMS
-    return f"{shown}\n\n{more} more: `recipe validate` tells them all." if more > 0 else shown
+        texts = map(prose, (problem.message, problem.hint or ""))
+        rows.append([place, code(problem.code), code(problem.path), *texts])
+    return _first(["where", "code", "key", "what is wrong", "what to do"], rows)
 
 
 def comment_json(comment: Comment) -> dict[str, Any]:

@@ -1,132 +1,20 @@
-"""What the forms of a review share: titles, sections, and one line for each key."""
-
-from __future__ import annotations
+"""What a review says, as lines of a terminal, as Markdown and as JSON: one row for each key that changed."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len
 
 from engine.codes import all_codes
 from engine.evidence.review import Area, Change, Effect, Finding, Gate, Review
-from engine.render.blocks import capital
-from engine.render.markdown import code, prose, table
+from engine.render import blocks
+from engine.render.markdown import code, joined, prose, table
 from engine.render.progress import WIDTH
 from engine.render.styled_text import Line, line, pad, printable, to_text
-from engine.values import Value, replace, to_json
+from engine.values import to_json
 
-
-def review_markdown(review: Review) -> str:
-    gate = GATES[review.gate]
-    parts = [f"## {gate.mark} {gate.title}"]
-    if rows := gate_rows(review):
-        parts.append(gate_table(rows))
-    if review.uncompared:
-        parts.append(uncompared_markdown(review.uncompared))
-    return "\n\n".join([*parts, rest_markdown(review, level=3)])
-
-
-def rest_markdown(review: Review, *, level: int) -> str:
-    """All but the gate and what was not compared: what else changes, and what runs again."""
-    parts = []
-    for title, rows in sections(review):
-        parts.append(f"{'#' * level} {title}")
-        cells = [[*_values(row), prose(row.says)] for row in rows]
-        parts.append(table(["key", "before", "after", ""], cells))
-    parts.append(f"**Reruns**: {', '.join(review.reruns) or 'nothing'}")
-    parts += [prose(f"{capital(note)}.") for note in review.notes]
-    if review.is_empty:
-        parts.append("Both versions mean the same.")
-    return "\n\n".join(parts) + "\n"
-
-
-def uncompared_markdown(names: Sequence[str]) -> str:
-    return prose(f"{UNCOMPARED}: {', '.join(names)}.")
-
-
-def gate_table(rows: Sequence[ChangedRow]) -> str:
-    cells = []
-    for row in rows:
-        effect, means = row.effect, row.says
-        # where two values alone stand for a finding, the title of its code says what it means
-        if effect != Effect.STRONGER.value and not row.says.partition("waived: ")[0]:
-            title = all_codes()[row.code].title
-            means = "; ".join(filter(None, (title, row.says)))
-        if effect in ("weaker", "not known", "redrawn"):
-            effect = f"**{effect}**"
-        cells.append([*_values(row), f"{effect} ({row.code})", prose(means)])
-    return table(["key", "before", "after", "evidence", "what it means"], cells)
-
-
-def _values(row: ChangedRow) -> list[str]:
-    return [code(row.path), code(row.before), code(row.after)]
-
-
-_MOST_PATH, _MOST_CHANGE = 44, 34
-
-
-def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
-    gate = GATES[review.gate]
-    lines = [line((gate.title, gate.style)), *_rows(gate_rows(review), width)]
-    for name, rows in sections(review):
-        lines += [line((name, "strong")), *_rows(rows, width)]
-    named = [("Reruns", " ".join(review.reruns) or "nothing")]
-    named += [("Note", note) for note in review.notes]
-    named += [("Not compared", name) for name in review.uncompared]
-    for name, text in named:
-        parts = textwrap.wrap(printable(text), width - len(name) - 2, break_long_words=False)
-        for at, part in enumerate(parts or [""]):
-            lines.append(line((" " * len(name) if at else name, "strong"), f"  {part}"))
-    if review.is_empty:
-        lines.append(line("Both versions mean the same."))
-    # of what weakens the evidence
-    if codes := list(dict.fromkeys(change.code for change in review.findings if change.alarms)):
-        lines += [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
-    return to_text(lines, colour=colour)
-
-
-def _rows(rows: Sequence[ChangedRow], width: int) -> Iterator[Line]:
-    """Aligned lines; what does not fit beside its key is wrapped below it."""
-    paths = min(_MOST_PATH, max((cell_len(printable(row.path)) for row in rows), default=0))
-    changes = [cell_len(printable(row.change)) for row in rows if row.says]
-    change = min(_MOST_CHANGE, max(changes, default=0))
-    for row in rows:
-        says = printable(row.says)
-        if row.effect in ("stronger", "not known"):
-            says = f"{row.effect}: {says}" if says else row.effect
-        head = f"  {pad(printable(row.path), paths)}   {pad(printable(row.change), change)}"
-        if cell_len(head) + 3 + cell_len(says) <= width:
-            yield line(f"{head}   {says}".rstrip())
-            continue
-        yield line(head.rstrip())
-        for part in textwrap.wrap(says, width - 6, break_long_words=False):
-            yield line(f"      {part}")
-
-
-SCHEMA = "diff.v1"
-
-
-def review_json(review: Review) -> dict[str, Any]:
-    plain = ("changes", "reruns", "notes", "uncompared")
-    return {
-        "schema": SCHEMA,
-        "recipe": review.name,
-        "old": review.old,
-        "new": review.new,
-        "gate": {
-            "verdict": review.gate.value,
-            "unwaived": weakened(review),
-            "findings": [finding_json(finding) for finding in review.findings],
-        },
-        **{name: to_json(getattr(review, name)) for name in plain},
-        "same": review.is_empty,
-    }
-
-
-def finding_json(finding: Finding) -> dict[str, Any]:
-    is_waived = finding.effect is not Effect.STRONGER and bool(finding.waiver)
-    return {**to_json(finding), "waived": is_waived}
+SCHEMA: Final = "diff.v1"
 
 
 class GateWords(NamedTuple):
@@ -156,12 +44,10 @@ AREAS: Final = {
     Area.NOTHING: "Words for people change",
 }
 UNCOMPARED: Final = "Not compared, so it may be other bytes now"
-NONE: Final = "none"
-OVERLAP: Final = "W203"
 
 
-class ChangedRow(Value):
-    """One key: its old and its new value, and what that means."""
+class ChangedRow(NamedTuple):
+    """One key: its old and its new value, what that does to the evidence, and what it means."""
 
     path: str
     before: str
@@ -171,50 +57,149 @@ class ChangedRow(Value):
     code: str = ""
 
     @property
-    def change(self) -> str:
-        """Such as `8 -> 16`; empty where there are no two values."""
-        if not self.before and not self.after:
-            return ""
-        return f"{self.before or NONE} -> {self.after or NONE}"
+    def meaning(self) -> str:
+        """What it means: the title of the code, where two values alone stand for a finding."""
+        if self.effect == Effect.STRONGER.value or self.says.partition("waived: ")[0]:
+            return self.says
+        return "; ".join(filter(None, (all_codes()[self.code].title, self.says)))
+
+    @property
+    def cells(self) -> list[str]:
+        """Its cells in a table of Markdown."""
+        values = [code(self.path), code(self.before), code(self.after)]
+        if not self.effect:
+            return [*values, prose(self.says)]
+        is_alarm = self.effect in ("weaker", "not known", "redrawn")
+        effect = f"**{self.effect}**" if is_alarm else self.effect
+        return [*values, f"{effect} ({self.code})", prose(self.meaning)]
+
+    @property
+    def line(self) -> str:
+        """What stands beside the key on a terminal, such as `8 -> 16`."""
+        values = ""
+        if self.before or self.after:
+            values = f"{self.before or 'none'} -> {self.after or 'none'}"
+        effect = self.effect if self.effect in ("stronger", "not known") else ""
+        return "   ".join(filter(None, (values, ": ".join(filter(None, (effect, self.says))))))
 
 
-def gate_rows(review: Review) -> list[ChangedRow]:
+def finding_rows(
+    findings: Iterable[Finding], places: Mapping[str, str] | None = None
+) -> Iterator[ChangedRow]:
+    found = tuple(findings)
     # The finding that the holdout is redrawn says already how many rows were training rows.
-    redrawn = {(finding.path, OVERLAP) for finding in review.findings if finding.code == "W201"}
-    shown = [one for one in review.findings if (one.path, one.code) not in redrawn]
-    return [finding_row(one, review.places) for one in shown]
+    redrawn = {one.path for one in found if one.code == "W201"}
+    for one in found:
+        if one.code == "W203" and one.path in redrawn:
+            continue
+        waived = f"waived: {one.waiver}" if one.waiver else ""
+        says = "; ".join(filter(None, (one.says, waived)))
+        effect = "waived" if waived else one.effect.value
+        yield _row(one, places or {}, says, effect, one.code)
 
 
-def finding_row(finding: Finding, places: Mapping[str, str] | None = None) -> ChangedRow:
-    path = named(finding.path, places or {})
-    row = replace(_row(path, finding), effect=finding.effect.value, code=finding.code)
-    if not finding.waiver:
-        return row
-    says = "; ".join(filter(None, (row.says, f"waived: {finding.waiver}")))
-    return replace(row, effect="waived", says=says)
-
-
-def named(path: str, places: Mapping[str, str]) -> str:
-    """Return a key with the file of a source in the place of its number."""
+def _row(
+    one: Finding | Change, places: Mapping[str, str], says: str, effect: str = "", code: str = ""
+) -> ChangedRow:
+    path = one.path
+    # The file of a source in the place of its number.
     for key, place in places.items():
         if path == key or path.startswith(f"{key}."):
             rest = path.removeprefix(key).lstrip(".")
-            return f"{place}: {rest}" if rest else place
-    return path
+            path = f"{place}: {rest}" if rest else place
+            break
+    return ChangedRow(path, one.before, one.after, says, effect, code)
 
 
-def sections(review: Review) -> list[tuple[str, list[ChangedRow]]]:
-    found: list[tuple[str, list[ChangedRow]]] = []
+def sections(review: Review) -> Iterator[tuple[str, list[ChangedRow]]]:
     for area, title in AREAS.items():
         changes = (change for change in review.changes if change.area is area)
-        rows = [_row(named(change.path, review.places), change) for change in changes]
-        found += [(title, rows)] if rows else []
-    return found
+        if rows := [_row(change, review.places, change.says) for change in changes]:
+            yield title, rows
 
 
-def _row(path: str, change: Finding | Change) -> ChangedRow:
-    return ChangedRow(path=path, before=change.before, after=change.after, says=change.says)
+def review_markdown(review: Review) -> str:
+    gate = GATES[review.gate]
+    head = [f"## {gate.mark} {gate.title}", *gate_markdown(review.findings, review)]
+    return joined([*head, rest_markdown(review)])
 
 
-def weakened(review: Review) -> int:
-    return sum(finding.alarms for finding in review.findings)
+def gate_markdown(findings: Iterable[Finding], review: Review | None) -> Iterator[str]:
+    if rows := list(finding_rows(findings, review.places if review else None)):
+        columns = ["key", "before", "after", "evidence", "what it means"]
+        yield table(columns, (row.cells for row in rows))
+    if review and review.uncompared:
+        yield prose(f"{UNCOMPARED}: {', '.join(review.uncompared)}.")
+
+
+def rest_markdown(review: Review) -> str:
+    """All but the gate and what was not compared: what else changes, and what runs again."""
+    parts = []
+    for title, rows in sections(review):
+        listed = table(["key", "before", "after", ""], (row.cells for row in rows))
+        parts += [f"**{title}**", listed]
+    parts.append(f"**Reruns**: {', '.join(review.reruns) or 'nothing'}")
+    parts += [prose(f"{blocks.capital(note)}.") for note in review.notes]
+    return joined([*parts, SAME if review.is_empty else ""]) + "\n"
+
+
+SAME: Final = "Both versions mean the same."
+
+
+def review_text(review: Review, *, colour: bool, width: int = WIDTH) -> str:
+    gate = GATES[review.gate]
+    rows = list(finding_rows(review.findings, review.places))
+    lines: list[Line] = [line((gate.title, gate.style)), *_listed(rows, width)]
+    for title, changed in sections(review):
+        lines += [line((title, "strong")), *_listed(changed, width)]
+    named = [("Reruns", " ".join(review.reruns) or "nothing")]
+    named += [("Note", note) for note in review.notes]
+    named += [("Not compared", name) for name in review.uncompared]
+    for name, text in named:
+        first, *more = _wrapped(text, width - len(name) - 2) or [""]
+        lines.append(line((name, "strong"), f"  {first}"))
+        lines += [line(f"{' ' * len(name)}  {part}") for part in more]
+    if review.is_empty:
+        lines.append(line(SAME))
+    # of what weakens the evidence
+    if codes := list(dict.fromkeys(one.code for one in review.findings if one.alarms)):
+        lines += [(), line((f"{', '.join(codes)} · recipe explain {codes[0]}", "quiet"))]
+    return to_text(lines, colour=colour)
+
+
+def _listed(rows: Sequence[ChangedRow], width: int) -> Iterator[Line]:
+    """Yield each key with its values beside it, or below it where they are too long."""
+    keys = max((cell_len(printable(row.path)) for row in rows), default=0)
+    for row in rows:
+        head = f"  {pad(printable(row.path), keys)}  {printable(row.line)}"
+        if cell_len(head) <= width:
+            yield line(head.rstrip())
+        else:
+            yield line(f"  {printable(row.path)}")
+            yield from (line(f"      {part}") for part in _wrapped(row.line, width - 6))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(printable(text), width, break_long_words=False)
+
+
+def review_json(review: Review) -> dict[str, Any]:
+    plain = ("changes", "reruns", "notes", "uncompared")
+    return {
+        "schema": SCHEMA,
+        "recipe": review.name,
+        "old": review.old,
+        "new": review.new,
+        "gate": {
+            "verdict": review.gate.value,
+            "unwaived": sum(finding.alarms for finding in review.findings),
+            "findings": [finding_json(finding) for finding in review.findings],
+        },
+        **{name: to_json(getattr(review, name)) for name in plain},
+        "same": review.is_empty,
+    }
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    is_waived = finding.effect is not Effect.STRONGER and bool(finding.waiver)
+    return {**to_json(finding), "waived": is_waived}

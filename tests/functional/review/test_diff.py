@@ -49,16 +49,15 @@ def test_a_review_is_printed_as_in_the_design(place: Place) -> None:
 
     outcome = place.diff("tickets.yaml", "--from", "main")
 
-    lines = outcome.out.splitlines()
-    assert outcome.code == 0
-    assert lines[0] == "The gate got weaker"
-    assert lines[1].split() == ["acceptance.metrics.macro_f1.min", "0.60", "->", "0.55"]
-    assert lines[2].split()[:4] == ["splits.seed", "7", "->", "8"]
-    assert "of 60 new holdout rows were training rows before" in outcome.out
+    lines, words = outcome.out.splitlines(), " ".join(outcome.out.split())
+    assert (outcome.code, lines[0]) == (0, "The gate got weaker")
+    assert lines[1].split() == ["acceptance.metrics.macro_f1.min", "0.6", "->", "0.55"]
+    assert "splits.seed 7 -> 8 the holdout is redrawn" in words
+    assert "of 60 new holdout rows were training rows before" in words
     assert "The model changes" in lines
     assert lines[-1] == "W101, W201, W203 · recipe explain W101"
     again = "data baseline compile train evaluate forgetting gate merge quantize verify report"
-    assert lines[-3] == f"Reruns  {again}"
+    assert f"Reruns {again} W101" in words
 
 
 def test_the_json_is_what_its_schema_says(place: Place) -> None:

@@ -40,7 +40,9 @@ def rows_of_workbook(path: Path) -> tuple[Rows, str]:
         raise _broken(path, "it holds no rows")
     why = "it is an Excel workbook"
     if len(sheets) == 1 or len({tuple(rows[0]) for rows in sheets.values()}) > 1:
-        fullest = max(sheets, key=lambda name: sum(filled([*r.values()]) for r in sheets[name]))
+        fullest = max(
+            sheets, key=lambda name: sum(bool(c) for r in sheets[name] for c in r.values())
+        )
         left = [f"`{name}`" for name in sheets if name != fullest]
         more = f"; of its sheets `{fullest}` is read, {', '.join(left)} not" if left else ""
         return sheets[fullest], f"{why}{more}"

@@ -14,7 +14,7 @@ from engine.data.reading.row import Row
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
 from engine.drafting.inputs import GivenFile, Inputs, settled
 from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
-from engine.drafting.layouts import may_say_split, plain_rows, splits
+from engine.drafting.layouts import may_say_split, plain_rows
 from engine.drafting.profile import Profile, is_called, profile_of
 from engine.drafting.reading import Reading, local, readings_of
 from engine.drafting.roles import are_classes
@@ -75,11 +75,16 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
         whys.append("an archive is not read where a run would look for it")
     if classes and are_labels and not are_texts:
         whys.append("the names of the files are the labels")
-    if not whys and _are_plain(readings, sample, inputs):
-        profile = profile_of((reading.into, reading.rows()) for reading in readings)
-        return Gathered(readings=tuple(readings), profile=profile, notes=tuple(notes))
+    columns = columns_of(sample)
+    # A label beside the lines is the answer, whatever else stands beside them.
+    is_labelled = bool(readings[0].beside) and any(is_called(name, LABEL) for name in columns)
+    is_settled = is_labelled and not inputs.names
+    # The first rows may be of one split.
+    may_be_odd = any(map(may_say_split, columns)) or (
+        not is_settled and bool(plain_rows(sample, inputs.names)[1])
+    )
     rows: list[Values] = []
-    for reading in readings:
+    for reading in readings if whys or may_be_odd else ():
         some = [row.values for row in reading.rows()]
         # What stands in the rows themselves is the answer, whatever their file is called.
         is_answered = bool(some) and not {LABEL, "labels", "spans"}.isdisjoint(some[0])
@@ -87,20 +92,10 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
         own |= {SPLIT: reading.into} if reading.into else {}
         rows += [{**row, **own} for row in some]
     turned, more_whys = plain_rows(rows, inputs.names)
-    return written(turned, rows_file, list(dict.fromkeys([*whys, *more_whys])), notes)
-
-
-def _are_plain(readings: Sequence[Reading], sample: Sequence[Values], inputs: Inputs) -> bool:
-    """Whether a recipe can name what the rows hold as they stand."""
-    columns = columns_of(sample)
-    # A label beside the lines is the answer, whatever else stands beside them.
-    has_label = any(is_called(name, LABEL) for name in columns)
-    is_settled = readings[0].beside and not inputs.names and has_label
-    if not is_settled and plain_rows(sample, inputs.names)[1]:
-        return False
-    # The first rows may be of one split.
-    may_be_split = any(map(may_say_split, columns))
-    return not may_be_split or not splits([row.values for one in readings for row in one.rows()])
+    if whys or more_whys:
+        return written(turned, rows_file, list(dict.fromkeys([*whys, *more_whys])), notes)
+    profile = profile_of((reading.into, reading.rows()) for reading in readings)
+    return Gathered(readings=tuple(readings), profile=profile, notes=tuple(notes))
 
 
 def _readings(files: Files) -> tuple[list[Reading], list[str]]:

@@ -95,7 +95,7 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     parts = [GivenFile(path=file, into=_split_of(file, paths)) for file in files]
     notes += more
     # Files of another format may have named the only other split.
-    for step in (settled, _of_one_format, settled, _pages if pages else _related):
+    for step in (settled, _of_one_format, settled, _by_page if pages else _related):
         parts, more = step(parts)
         notes += more
     order = {"train": 0, "": 1, "validation": 2, "holdout": 3}
@@ -145,7 +145,8 @@ def _with_answers(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path],
         file for file in files if any(map(PATTERNS["unlabelled"].fullmatch, _below(file, paths)))
     ]
     if unlabelled and len(unlabelled) < len(files):
-        files = [file for file in files if file not in set(unlabelled)]
+        left = set(unlabelled)
+        files = [file for file in files if file not in left]
         count = len(unlabelled) - 1
         shown = f" and {count:,} more are" if count else " is"
         notes.append(f"{unlabelled[0].name}{shown} left out: named as without labels")
@@ -184,21 +185,24 @@ def _of_one_format(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
     groups: dict[str, list[GivenFile]] = {}
     for part in parts:
         groups.setdefault(part.suffix, []).append(part)
-
-    def weight(suffix: str) -> tuple[int, bool, int]:
-        some = groups[suffix]
-        size = sum(part.path.stat().st_size for part in some)
-        return len(some), any(part.into == "train" for part in some), size
-
     # Of formats of equally many files, the one with the training rows, then with the most.
-    common = max(groups, key=weight)
+    weights = {
+        suffix: (
+            len(some),
+            any(part.into == "train" for part in some),
+            sum(part.path.stat().st_size for part in some),
+        )
+        for suffix, some in groups.items()
+    }
+    common = max(groups, key=weights.__getitem__)
     # A split that has no file of that format has its own.
     has = {part.into for part in groups[common]}
-    return _without(parts, [
+    others = [
         part
         for part in parts
-        if common in TABLES and part.suffix != common and (part.into in has or part.suffix not in TABLES)
-    ])  # fmt: skip
+        if part.suffix != common and (part.into in has or part.suffix not in TABLES)
+    ]
+    return _without(parts, others if common in TABLES else [])
 
 
 def _without(parts: list[GivenFile], others: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
@@ -208,7 +212,7 @@ def _without(parts: list[GivenFile], others: list[GivenFile]) -> tuple[list[Give
     return [part for part in parts if part.path not in left], notes
 
 
-def _pages(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+def _by_page(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
     several = len({part.path.parent for part in parts}) > 1
     parts = _by_folder(parts) if several else parts
     return [replace(part, is_document=True) for part in parts], []
@@ -241,18 +245,15 @@ def _beside(parts: list[GivenFile]) -> list[GivenFile]:
     main = _role_of_texts({role: groups[0][role].path for role in roles}) if are_alike else None
     if main is None or len(parts) != len(groups) * len(roles):
         return []
-    others = [role for role in roles if role != main]
-    return [
-        replace(
-            group[main],
-            beside=tuple(
-                ColumnFile(column=role, written=path.name, ref=local(path))
-                for role in others
-                for path in [group[role].path]
-            ),
-        )
-        for group in groups
-    ]
+    found = []
+    for group in groups:
+        others = {role: group[role].path for role in roles if role != main}
+        columns = [
+            ColumnFile(column=role, written=path.name, ref=local(path))
+            for role, path in others.items()
+        ]
+        found.append(replace(group[main], beside=tuple(columns)))
+    return found
 
 
 def _role_of_texts(paths: Mapping[str, Path]) -> str | None:

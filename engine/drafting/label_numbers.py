@@ -39,10 +39,11 @@ def names_in(path: Path) -> Names | None:
 
 def _names_in_lines(text: str) -> object:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    coded = [found for line in lines if (found := re.fullmatch(r"(\d+)[\s,;:]+(.+)", line))]
+    either = re.compile(r"(\d+)[\s,;:]+(.+)|(.+?)[\s,;:]+(\d+)")
+    coded = [found for line in lines if (found := either.fullmatch(line))]
     # The first line may name the two columns.
     if len(coded) >= max(2, len(lines) - 1):
-        return {int(one[1]): one[2].strip("\"' ") for one in coded}
+        return {int(one[1] or one[4]): (one[2] or one[3]).strip("\"' ") for one in coded}
     # A table of several columns says more than names.
     is_table = len(lines) > 2 and all(re.search(r"[,;\t]", line) for line in lines)
     return None if is_table else lines

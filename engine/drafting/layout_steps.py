@@ -52,7 +52,8 @@ def are_lists_in_texts(values: Sequence[Any]) -> bool:
 
 
 def read_list(row: Row, at: Columns) -> Made:
-    yield {**row, at["name"]: _list_in(row.get(at["name"])) or []}
+    value = row.get(at["name"])
+    yield {**row, at["name"]: _list_in(value) or []} if isinstance(value, str) else dict(row)
 
 
 def flags(rows: Rows, _: Columns) -> Columns | None:
@@ -89,11 +90,10 @@ def _set_in(row: Row, names: Iterable[str]) -> list[str]:
 
 def are_objects_of_flags(values: Sequence[Any]) -> bool:
     first = values[0]
-    is_alike = isinstance(first, Mapping) and len(first) > 1
-    return is_alike and all(
-        value.keys() == first.keys() and FLAGS.issuperset(map(lower, value.values()))
-        for value in values
-    )
+    if not isinstance(first, Mapping) or not all(value.keys() == first.keys() for value in values):
+        return False
+    words = {lower(flag) for value in values for flag in value.values()}
+    return words <= FLAGS and len({name for value in values for name in _set_in(value, value)}) > 1
 
 
 def set_flags(row: Row, at: Columns) -> Made:
@@ -347,23 +347,20 @@ def alpaca_names(row: Row, at: Columns) -> Made:
 
 def of_parts(row: Row, at: Columns) -> Made:
     """Yield turns whose texts are lists of parts; one without text, such as an image, is of another layout."""
-    turns = [
-        *(
-            [{**row, "role": "system", "content": row["system"]}]
-            if isinstance(row.get("system"), list)
-            else []
-        ),
-        *row[at["name"]],
-    ]
-    if not any(isinstance(turn.get("content"), list) for turn in turns):
+    # A system message that is a text is read with the turns.
+    is_parted = isinstance(row.get("system"), list)
+    systems = [{"role": "system", "content": row["system"]}] if is_parted else []
+    turns = [*systems, *row[at["name"]]]
+    if not any(isinstance(turn["content"], list) for turn in turns):
         raise ValueError(at["name"])
     messages = [
-        {"role": turn["role"], "content": "".join(part["text"] for part in turn["content"])}
+        {**turn, "content": "".join(part["text"] for part in turn["content"])}
         if isinstance(turn["content"], list)
         else turn
         for turn in turns
     ]
-    yield {**without(row, "system"), at["name"]: messages}
+    rest = without(row, "system") if is_parted else row
+    yield {**rest, at["name"]: messages}
 
 
 def below_label(row: Row, at: Columns) -> Made:

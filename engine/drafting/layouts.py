@@ -10,7 +10,7 @@ from engine.data.examples.turns import ROLES
 from engine.data.splitting.column import PLACES
 from engine.drafting import layout_steps
 from engine.drafting.label_numbers import Names, named_labels
-from engine.drafting.layout_steps import SET, TESTS, are_tags, text_of_words
+from engine.drafting.layout_steps import FLAGS, SET, TESTS, are_tags, text_of_words
 from engine.drafting.layout_table import (
     LOOKED_AT,
     NEARLY,
@@ -54,7 +54,7 @@ def plain_rows(rows: Sequence[Row], names: Names | None = None) -> tuple[list[Ro
         found = [new for row in found for new in _turned(step[0], row) or ()]
         whys.append(step[1])
     # A layout may uncover another: a list in a text may hold the words of a tagged sentence.
-    for _ in range(5):
+    for _ in range(10):
         step = _recognised(found[:LOOKED_AT], names)
         if step is None:
             break
@@ -136,14 +136,14 @@ def may_say_split(name: str) -> bool:
 
 def splits(rows: Rows) -> Recognised:
     """Recognise a column that says the split in words of its own (`eval`, `tst`), or by yes and no (`is_test`)."""
-    for name in filter(may_say_split, columns_of(rows)):
+    known = TABLE["splits"] | TABLE["splits of columns"]
+    columns = columns_of(rows)
+    for name in filter(may_say_split, [SPLIT] if SPLIT in columns else columns):
         words = {lower(row.get(name)) for row in rows}
-        known = TABLE["splits"] | TABLE["splits of columns"]
-        new, why = name, f"`{name}` says the split in other words"
         plain = {word: known.get(word, word) for word in words}
-        if flag := PATTERNS["flag of a split"].match(name):
-            new, why = SPLIT, f"`{name}` says which rows judge"
-            is_train = flag[1].lower() == "train"
+        flag = PATTERNS["flag of a split"].match(name)
+        if flag and words <= FLAGS:
+            is_train = flag[1].lower().startswith("train")
             plain = {word: "train" if (word in SET) == is_train else "test" for word in words}
         places = {PLACES[one].split if one in PLACES else "" for one in plain.values()}
         is_needed = any(word != one for word, one in plain.items())
@@ -151,19 +151,13 @@ def splits(rows: Rows) -> Recognised:
             continue
         if "holdout" not in places:
             # The only split to judge by judges.
-            plain = {
-                word: "train" if PLACES[one].split == "train" else "test"
-                for word, one in plain.items()
-            }
+            is_judging = {word: PLACES[one].split != "train" for word, one in plain.items()}
+            plain = {word: "test" if judges else "train" for word, judges in is_judging.items()}
 
-        def turn(
-            row: Row, name: str = name, new: str = new, plain: Row = plain
-        ) -> list[dict[str, Any]]:
-            # A column that keeps its name keeps its place.
-            rest = row if new == name else without(row, name)
-            return [{**rest, new: plain[lower(row.get(name))]}]
+        def turn(row: Row, name: str = name, plain: Row = plain) -> list[dict[str, Any]]:
+            return [{**without(row, name), SPLIT: plain[lower(row.get(name))]}]
 
-        return turn, why
+        return turn, f"`{name}` says the split in other words"
     return None
 
 

@@ -22,9 +22,12 @@ def rows_of_lines(text: str, *, is_table: bool = False) -> Found:
     filled = [line for line in lines if line.strip()]
     if len(filled) < FEWEST:
         return None
+    if found := _fasttext(filled):
+        return found
     has_sentences = 0.02 * len(filled) < len(lines) - len(filled) < 0.5 * len(lines)
-    tagged = _tagged_words(lines) if has_sentences or not is_table else None
-    return _fasttext(filled) or tagged or (None if is_table else _labelled(filled))
+    if is_table:
+        return _tagged_words(lines) if has_sentences else None
+    return _tagged_words(lines) or _labelled(filled)
 
 
 def _fasttext(filled: Sequence[str]) -> Found:

@@ -91,12 +91,13 @@ def readings_of(
     # No rows are made of lines of JSON and of XML: their beginning shows how they are read.
     is_held = named not in ("jsonl", "xml") and path.stat().st_size <= LARGEST
     text = text_of(path, encoding, most=None if is_held else HEAD)
+    is_text = is_class and suffix == ".txt"
     found: Found = None
     if is_held and suffix in (".yml", ".yaml"):
         found = rows_of_yaml(text, path.name)
     elif is_held and named in DELIMITERS:
         found = rows_of_lines(text, is_table=True) or rows_of_table(text, DELIMITERS[named])
-    elif is_held and named != "json" and not (is_class and suffix == ".txt"):
+    elif is_held and named != "json" and not (is_text or suffix in (".md", ".markdown")):
         # A JSON value, or a tag, is what the usual readers recognise by themselves.
         found = rows_of_lines(text, is_table=text.lstrip()[:1] in ("{", "<"))
     return (made_of(path, found),) if found else _as_source(path, text, encoding)

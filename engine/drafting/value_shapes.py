@@ -47,10 +47,9 @@ def arrays_in(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str,
 def rows_of_value(value: Any) -> Found:
     """Return the rows of a value in which no array of objects holds them; None of any other value."""
     if isinstance(value, list):
-        is_usable = len(value) >= FEWEST and texts(value)
-        return (
-            ([{"text": text} for text in value], "it holds a list of texts") if is_usable else None
-        )
+        are_texts = len(value) >= FEWEST and texts(value)
+        rows = [{"text": text} for text in value if are_texts]
+        return (rows, "it holds a list of texts") if rows else None
     parts = list(value.values()) if isinstance(value, Mapping) else []
     if all(isinstance(part, list) for part in parts):
         return _parts_below_intent(value) or _lists_by_name(value) if parts else None
@@ -101,7 +100,7 @@ def rows_of_yaml(text: str, name: str) -> tuple[Rows, str]:
     """Return the rows of Rasa's `nlu` (intents with their examples), else of a value as in JSON."""
     try:
         value = parse_json(json.dumps(load_rows(text), default=str))
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise DataError.one("D325", f"`{name}` is not YAML: {error}") from error
     if isinstance(value, Mapping) and isinstance(value.get("nlu"), list):
         return [*_examples_of_rasa(value["nlu"])], RASA

@@ -215,13 +215,13 @@ def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
     text = columns[given.text] if given.text else roles.text_column(profile, taken=given.label)
     # A table of numbers and labels has no text.
     if text is None or (not given.text and text.has("few") and is_called(text.name, "label")):
-        for column in profile.having("list"):
-            lists = [row.get(column.name) for row in profile.kept[:50]]
+        for name in profile.columns if profile.having("list") else ():
+            lists = [row.get(name) for row in profile.kept[:50]]
             # Those of several labels are texts by now.
             if all(isinstance(one, list) and all(str(n).isdigit() for n in one) for one in lists):
                 raise _cannot(
                     profile,
-                    f"the tags in `{column.name}` are numbers, and nothing names them: put their names, one a line,"
+                    f"the tags in `{name}` are numbers, and nothing names them: put their names, one a line,"
                     " into `labels.txt` in a folder with the rows, and name the folder",
                 )
         raise _cannot(profile, "no column holds text")
@@ -230,7 +230,7 @@ def _by_columns(profile: Profile, given: DraftOptions) -> Guess:
     for kind, attempt in _ATTEMPTS:
         if not given.allows(kind) or (found := attempt(profile, text, given)) is None:
             continue
-        inputs = roles.texts_together(profile, text, is_labelled=KINDS[kind].has_labels)
+        inputs = roles.texts_together(profile, text)
         if given.text or found.label in inputs:
             inputs = ()
         return replace(
@@ -345,7 +345,7 @@ def _classification(profile: Profile, text: ColumnProfile, given: DraftOptions) 
 def _generation(profile: Profile, text: ColumnProfile, given: DraftOptions) -> Guess | None:
     column = profile.columns.get(given.label)
     if column is None:
-        asked = roles.texts_together(profile, text, is_labelled=False)
+        asked = roles.texts_together(profile, text)
         column = min(
             (one for one in profile.having("answer") if one.name not in asked),
             key=lambda one: (rank(one.name, "answer"), -one.mean_length),

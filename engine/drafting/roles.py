@@ -112,24 +112,14 @@ def other_texts(profile: Profile, used: Collection[str]) -> list[str]:
     return [c.name for c in found if c.name not in used and not is_called(c.name, "id", "metadata")]
 
 
-def texts_together(profile: Profile, text: ColumnProfile, *, is_labelled: bool) -> tuple[str, ...]:
+def texts_together(profile: Profile, text: ColumnProfile) -> tuple[str, ...]:
     """Return the columns that are one question together, such as a premise and a hypothesis, in their order.
 
-    Of labelled texts also two whose names differ by a number or a letter alone. Else the text is all of it.
+    Else the text is all of it.
     """
-    found = profile.having("text", "everywhere")
-    last = {column.last: column.name for column in found}
-    pairs = [[last[name] for name in pair if name in last] for pair in NAMES["texts"]]
-    number = PATTERNS["number of two"]
-    if is_labelled and len(number.findall(text.name)) == 1:
-        stem = number.sub("#", text.name).lower()
-        alike = [
-            column for column in found
-            if column.has("worded") and number.sub("#", column.name).lower() == stem
-            and max(column.mean_length, text.mean_length) <= 4 * min(column.mean_length, text.mean_length)
-        ]  # fmt: skip
-        pairs.append([column.name for column in alike])
-    both = (tuple(pair) for pair in pairs if len(pair) == SEVERAL and text.name in pair)
+    last = {column.last: column.name for column in profile.having("text", "everywhere")}
+    pairs = (tuple(last[name] for name in pair if name in last) for pair in NAMES["texts"])
+    both = (pair for pair in pairs if len(pair) == SEVERAL and text.name in pair)
     return next(both, (text.name,))
 
 

@@ -65,23 +65,20 @@ def read_config(path: Path) -> Config:
     except (yaml.YAMLError, ValueError, RecursionError, MemoryError) as error:
         raise _refused(path, f"it cannot be read: {str(error).partition('\n')[0]}") from None
     settings = {str(key): one for key, one in value.items()} if isinstance(value, Mapping) else {}
-    shared = {
-        tool: (len(settings.keys() & set(own)), len(settings.keys() & KNOWN[tool]))
-        for tool, own in TOOLS["own"].items()
-    }
-    config = Config(tool=max(shared, key=shared.__getitem__), path=path, settings=settings)
-    is_training = config.tool != "llamafactory" or config.first(*TOOLS["trains"])
+    tool, own = max(
+        TOOLS["own"].items(),
+        key=lambda one: (len(settings.keys() & {*one[1]}), len(settings.keys() & KNOWN[one[0]])),
+    )
+    config = Config(tool=tool, path=path, settings=settings)
+    is_training = tool != "llamafactory" or config.first(*TOOLS["trains"])
     refusals = {
         "it is no mapping of keys": not settings,
         "it is a recipe already": "recipe" in settings,
-        "none of its keys names a model or data as Axolotl or LLaMA-Factory do": not shared[
-            config.tool
-        ][0],
+        "none of its keys names a model or data as Axolotl or LLaMA-Factory do": settings.keys().isdisjoint(own),
         "it asks or exports a model: name the config of its training, which names rows": not is_training,
-    }
-    for why, holds in refusals.items():
-        if holds:
-            raise _refused(path, why)
+    }  # fmt: skip
+    if why := next((why for why, holds in refusals.items() if holds), ""):
+        raise _refused(path, why)
     return config
 
 
@@ -138,13 +135,18 @@ class DataSet(Value):
                 "task.input": "\n".join(f"{{{one}}}" for one in asked if one),
                 "data.answer.column": str(kind.get("field_output", "output")),
             }
+        is_text = str(kind).startswith(("completion", "pretrain")) or keys.get("text_column")
+        table = TOOLS["columns"]["pair" if is_pair else "text" if is_text else "turns"]
+        # Of each key, the first of the tool's that is there, else what is usual.
+        found = {
+            ours: str(next(filter(None, (found_at(keys, one) for one in named)), usual_name))
+            for ours, (usual_name, *named) in table.items()
+        }
         if is_pair:
-            pair = self._named("pair")
-            return pair if len(pair) == len(TOOLS["pair"]) else {}
-        if str(kind).startswith(("completion", "pretrain")) or keys.get("text_column"):
-            text = keys.get("field") or keys.get("text_column") or "text"
-            return {"task.input": f"{{{text}}}"} if text != "text" else {}
-        named, roles = self._named("turns"), keys.get("roles")
+            return found if all(found.values()) else {}
+        if is_text:
+            return {key: f"{{{one}}}" for key, one in found.items() if one != "text"}
+        roles = keys.get("roles")
         # Ours is the role of each name, Axolotl's the names of each role.
         speakers = {
             str(name): str(role)
@@ -152,12 +154,9 @@ class DataSet(Value):
             for name in ([names] if isinstance(names, str) else names or [])
         }
         # `messages` or `conversations` with the usual keys is a shape that needs no columns.
-        is_usual = [*map(named.get, TOOLS["turns"])] in TOOLS["usual turns"]
-        if is_usual and speakers.keys() <= set(TOOLS["speakers"]):
+        if [*found.values()] in TOOLS["usual turns"] and speakers.keys() <= {*TOOLS["speakers"]}:
             return {}
-        usual_names = {key: key.rpartition(".")[2] for key in TOOLS["turns"]}
-        usual_names["data.messages.column"] = "messages"
-        return usual_names | named | ({"data.messages.roles": speakers} if speakers else {})
+        return found | ({"data.messages.roles": speakers} if speakers else {})
 
     def notes(self) -> Iterator[str]:
         """Yield what is left out of a data set of Axolotl."""
@@ -167,14 +166,6 @@ class DataSet(Value):
         elif not re.match(TOOLS["known types"], str(kind)):
             yield note("type", kind, self.at)
         yield from (note("entry key", k, self.at) for k in self.keys if k not in TOOLS["entry"])
-
-    def _named(self, table: str) -> dict[str, str]:
-        """Return the columns that it names, by the first of the keys in the table that it has."""
-        found = {
-            ours: next(filter(None, (found_at(self.keys, key) for key in keys)), None)
-            for ours, keys in TOOLS[table].items()
-        }
-        return {ours: str(value) for ours, value in found.items() if value}
 
 
 def data_sets(config: Config, notes: list[str]) -> Iterator[DataSet]:

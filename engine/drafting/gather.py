@@ -12,7 +12,7 @@ from engine.data.examples.template import RejectedError
 from engine.data.examples.turns import Turn, read_tools
 from engine.data.reading.row import Row
 from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
-from engine.drafting.inputs import GivenFile, Inputs, settled
+from engine.drafting.inputs import Inputs, settled
 from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.layouts import may_say_split, plain_rows
 from engine.drafting.profile import Profile, is_called, profile_of
@@ -23,8 +23,6 @@ from engine.values import Value, replace
 
 LABEL: Final = "label"
 Values = Mapping[str, Any]
-Files = Sequence[tuple[GivenFile, str]]
-"""Files, each with its encoding."""
 
 
 class Gathered(Value):
@@ -61,14 +59,14 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
 
     DataError where a file cannot be read.
     """
-    files = [(file, drafted_encoding(file.path, encoding)) for file in inputs.parts]
-    western = [file.path.name for file, coding in files if coding == WESTERN]
+    files = [replace(file, encoding=drafted_encoding(file.path, encoding)) for file in inputs.parts]
+    western = [file.path.name for file in files if file.encoding == WESTERN]
     note = note_of_encoding(western, encoding, WESTERN)
     readings, more = _readings(files)
     notes = [*inputs.notes, *([note] if note else []), *more]
     sample = [row.values for row in islice(readings[0].rows(), LOOKED_AT)]
     classes = list(dict.fromkeys(reading.label for reading in readings if reading.label))
-    are_texts = all(file.is_document for file, _ in files)
+    are_texts = all(file.is_document for file in files)
     are_labels = are_texts or (bool(classes) and are_classes(classes, sample))
     whys = list(dict.fromkeys(reading.why for reading in readings if reading.made is not None))
     if must_write and not whys:
@@ -98,7 +96,7 @@ def gather(inputs: Inputs, *, encoding: str, rows_file: Path, must_write: bool =
     return Gathered(readings=tuple(readings), profile=profile, notes=tuple(notes))
 
 
-def _readings(files: Files) -> tuple[list[Reading], list[str]]:
+def _readings(files: Sequence[Reading]) -> tuple[list[Reading], list[str]]:
     """Return how each file is read, and of several which are left out: those without rows, and those of another table.
 
     A test file without the labels, as contests give it out, cannot judge either.
@@ -106,16 +104,16 @@ def _readings(files: Files) -> tuple[list[Reading], list[str]]:
     readings: list[Reading] = []
     notes: list[str] = []
     empty: NoRowsError | None = None
-    for file, encoding in files:
+    for file in files:
         try:
-            some = _readings_of(file, encoding)
+            some = _readings_of(file)
         except NoRowsError as error:
             empty, some = error, ()
             notes.append(f"{file.path.name} is left out: it holds no rows of named columns")
         readings += [replace(r, into=r.into or file.into, label=file.label) for r in some]
     if empty is not None and not readings:
         raise empty
-    if files[0][0].is_document or len({reading.path for reading in readings}) < 2:
+    if files[0].is_document or len({reading.path for reading in readings}) < 2:
         return readings, notes
     columns = [
         Counter(str(name) for row in islice(reading.rows(), 50) for name in row.values)
@@ -136,16 +134,15 @@ def _readings(files: Files) -> tuple[list[Reading], list[str]]:
     return kept, [*notes, *more]
 
 
-def _readings_of(file: GivenFile, encoding: str) -> Sequence[Reading]:
-    if file.beside:
+def _readings_of(file: Reading) -> Sequence[Reading]:
+    if file.columns:
         why = "lines of several files belong together"
-        lines = Reading(ref=local(file.path), format="lines", says_format=True, why=why)
-        return [replace(lines, encoding=encoding, columns=file.beside)]
+        return [replace(file, format="lines", says_format=True, why=why)]
     if not file.is_document:
-        return readings_of(file.path, encoding=encoding, is_class=bool(file.label))
-    row = {"file": file.path.name, "text": text_of(file.path, encoding)}
+        return readings_of(file.path, encoding=file.encoding, is_class=bool(file.label))
+    row = {"file": file.path.name, "text": text_of(file.path, file.encoding)}
     why = "each file is a text, in the folder of its class" if file.label else "each file is a text"
-    return [Reading(ref=local(file.path), format="text", made=(row,), why=why)]
+    return [Reading(ref=file.ref, format="text", made=(row,), why=why)]
 
 
 WHY: Final = (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 
 from engine.drafting.binary_files import COLUMNAR, WORKBOOKS
 from engine.drafting.encodings import text_of
@@ -46,26 +46,10 @@ def unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield found
 
 
-class GivenFile(Value):
-    path: Path
-    into: str = ""
-    """The split that its name, or its folder's, says."""
-    label: str = ""
-    """The class that its name, or its folder's, says."""
-    is_document: bool = False
-    """Whether the whole file is one row."""
-    beside: tuple[ColumnFile, ...] = ()
-    """Those that are read line by line beside it."""
-
-    @property
-    def suffix(self) -> str:
-        return suffix_of(self.path.name)
-
-
 class Inputs(Value):
     """The files in the order of their splits."""
 
-    parts: tuple[GivenFile, ...]
+    parts: tuple[Reading, ...]
     notes: tuple[str, ...] = ()
     names: Names | None = None
     """What the numbers of labels are called, where a file beside the rows says it."""
@@ -78,7 +62,7 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
     """
     files = list(_files(paths))
     if len(paths) == 1 and not paths[0].is_dir():
-        return Inputs(parts=(GivenFile(path=paths[0]),), names=_names_beside(paths[0]))
+        return Inputs(parts=(Reading(ref=local(paths[0])),), names=_names_beside(paths[0]))
     data = [file for file in files if not PATTERNS["no data"].match(file.name)]
     # A handbook or a knowledge base: each page is a text.
     pages = [] if data else [file for file in files if PATTERNS["page"].match(file.name)]
@@ -92,7 +76,7 @@ def inputs_of(paths: Sequence[Path]) -> Inputs:
         raise DataError.one(
             "D320", f"`{paths[0]}` holds no file of data", hint="name the files themselves"
         )
-    parts = [GivenFile(path=file, into=_split_of(file, paths)) for file in files]
+    parts = [Reading(ref=local(file), into=_split_of(file, paths)) for file in files]
     notes += more
     # Files of another format may have named the only other split.
     for step in (settled, _of_one_format, settled, _by_page if pages else _related):
@@ -158,7 +142,7 @@ def _with_answers(files: list[Path], paths: Sequence[Path]) -> tuple[list[Path],
     return files, notes
 
 
-def _split_of(file: Path, paths: Sequence[Path]) -> str:
+def _split_of(file: Path, paths: Sequence[Path]) -> Any:
     """Return the split that the file's own name says, else the nearest folder below what was named."""
     *folders, name = _below(file, paths)
     # `cooking.train`: the ending says it, where it is no format.
@@ -166,7 +150,7 @@ def _split_of(file: Path, paths: Sequence[Path]) -> str:
     return next(filter(None, map(split_in, (*stems, *reversed(folders)))), "")
 
 
-def settled[T: (GivenFile, Reading)](parts: list[T]) -> tuple[list[T], list[str]]:
+def settled(parts: list[Reading]) -> tuple[list[Reading], list[str]]:
     """Where files name a split to learn from and one more, both are official: the other one judges."""
     named = {part.into for part in parts}
     judging = next((split for split in ("holdout", "validation") if split in named), "")
@@ -176,13 +160,16 @@ def settled[T: (GivenFile, Reading)](parts: list[T]) -> tuple[list[T], list[str]
     left = [part.path.name for part in parts if not part.into]
     shown = f"{', '.join(left[:3])}{' and more' if left[3:] else ''}"
     notes = [f"left out, of no split: {shown}"] if left else []
-    into = {judging: "holdout"}
-    return [replace(p, into=into.get(p.into, p.into)) for p in parts if p.into], notes
+    return [
+        replace(part, into="holdout" if part.into == judging else part.into)
+        for part in parts
+        if part.into
+    ], notes
 
 
-def _of_one_format(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+def _of_one_format(parts: list[Reading]) -> tuple[list[Reading], list[str]]:
     """Return the tables of the format that most files have; all files where that is no format of tables."""
-    groups: dict[str, list[GivenFile]] = {}
+    groups: dict[str, list[Reading]] = {}
     for part in parts:
         groups.setdefault(part.suffix, []).append(part)
     # Of formats of equally many files, the one with the training rows, then with the most.
@@ -205,20 +192,20 @@ def _of_one_format(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
     return _without(parts, others if common in TABLES else [])
 
 
-def _without(parts: list[GivenFile], others: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+def _without(parts: list[Reading], others: list[Reading]) -> tuple[list[Reading], list[str]]:
     names = ", ".join(part.path.name for part in others[:5])
     notes = [f"left out, of another format: {names}"] if others else []
     left = {part.path for part in others}
     return [part for part in parts if part.path not in left], notes
 
 
-def _by_page(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+def _by_page(parts: list[Reading]) -> tuple[list[Reading], list[str]]:
     several = len({part.path.parent for part in parts}) > 1
     parts = _by_folder(parts) if several else parts
     return [replace(part, is_document=True) for part in parts], []
 
 
-def _related(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
+def _related(parts: list[Reading]) -> tuple[list[Reading], list[str]]:
     """Return what files are to each other: tables, texts with their marks, lines beside each other, or classes."""
     if brat := [part.path.name for part in parts if part.suffix == ".ann"]:
         raise DataError.one(
@@ -234,9 +221,9 @@ def _related(parts: list[GivenFile]) -> tuple[list[GivenFile], list[str]]:
     return _by_folder(texts), notes
 
 
-def _beside(parts: list[GivenFile]) -> list[GivenFile]:
+def _beside(parts: list[Reading]) -> list[Reading]:
     """Recognise files that are read line by line beside each other, such as `all.nl` and `all.cm`; none for others."""
-    by_place: dict[tuple[str, Path], list[GivenFile]] = {}
+    by_place: dict[tuple[str, Path], list[Reading]] = {}
     for part in parts:
         by_place.setdefault((part.into, part.path.parent), []).append(part)
     groups = [dict(zip(_distinctions(some), some, strict=True)) for some in by_place.values()]
@@ -252,7 +239,7 @@ def _beside(parts: list[GivenFile]) -> list[GivenFile]:
             ColumnFile(column=role, written=path.name, ref=local(path))
             for role, path in others.items()
         ]
-        found.append(replace(group[main], beside=tuple(columns)))
+        found.append(replace(group[main], columns=tuple(columns)))
     return found
 
 
@@ -274,7 +261,7 @@ def _role_of_texts(paths: Mapping[str, Path]) -> str | None:
     return next(iter(texts), max(varied or lines, key=lambda role: sum(map(len, lines[role]))))
 
 
-def _distinctions(files: Sequence[GivenFile]) -> list[str]:
+def _distinctions(files: Sequence[Reading]) -> list[str]:
     """Return what distinguishes the names of files: their words without numbers, endings, splits and what all share."""
     found = []
     for file in files:
@@ -287,7 +274,7 @@ def _distinctions(files: Sequence[GivenFile]) -> list[str]:
     return ["_".join(word for word in words if word not in shared) for words in found]
 
 
-def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
+def _by_folder(parts: list[Reading]) -> list[Reading]:
     """Take folders for classes where they hold many files each, and names of files where each holds many lines."""
     folders = {part.path.parent for part in parts}
     # A file beside the folders of the classes is of no class.
@@ -298,7 +285,7 @@ def _by_folder(parts: list[GivenFile]) -> list[GivenFile]:
     return [replace(part, label=part.path.parent.name, is_document=many) for part in classed]
 
 
-def _by_name(parts: list[GivenFile]) -> list[GivenFile]:
+def _by_name(parts: list[Reading]) -> list[Reading]:
     """Take the names of files for classes where they are different words, and not numbers of one name."""
     names = _distinctions(parts)
     places = {(part.into, name) for part, name in zip(parts, names, strict=True)}

@@ -49,13 +49,19 @@ class Reading(Source):
     why: str = ""
     """What was seen, where it is not the usual."""
     label: str = ""
-    """The class that its name says."""
+    """The class that its name, or its folder's, says."""
+    is_document: bool = False
+    """Whether the whole file is one row."""
     made: Sequence[Mapping[str, Any]] | None = None
     """Its rows, where no source of a recipe reads them."""
 
     @property
     def path(self) -> Path:
         return self.ref.path
+
+    @property
+    def suffix(self) -> str:
+        return suffix_of(self.path.name)
 
     @property
     def beside(self) -> dict[str, Path]:

@@ -1,10 +1,10 @@
 """Which recipes of a repository a change touches: by their own file, parent, lock, or a local file they name."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +54,11 @@ class RecipeFile(Value, dict=True):
             return True
         return _VERSION.match(str(self.value.get("recipe", ""))) is not None
 
-    @property
+    @cached_property
+    def lines(self) -> Counter[bytes]:
+        return Counter(self.content.splitlines())
+
+    @cached_property
     def name(self) -> str:
         found = _NAME.search(self.content)
         return found[1].decode() if found else str(self.value.get("name") or "")
@@ -218,19 +222,15 @@ class _Search:
                 status = ChangeStatus.GONE if place.is_file() else ChangeStatus.DELETED
                 yield Checked(path=path, status=status, was="", why=(), findings=(GONE_FINDING,))
 
-    def replaced(self, new: str, gone: Sequence[Checked]) -> Checked | None:
-        """Return the recipe that a new one replaces: of its name, or else the most similar one."""
-        found = self.now[new]
-        shares = dict[float, Checked]()
-        for one in gone:
-            old = self.before(one.path)
-            if old is not None and found.name and old.name == found.name:
-                return one
-            if old is not None and one.status == ChangeStatus.DELETED:
-                lines = old.content.splitlines(), found.content.splitlines()
-                shares[SequenceMatcher(None, *lines, autojunk=False).ratio()] = one
-        most = max(shares, default=0.0)
-        return shares[most] if most >= _ALIKE else None
+    def replaced(self, new: str, gone: Mapping[str, RecipeFile]) -> str | None:
+        """Return the recipe that a new one replaces: of its name, or else the one with the most lines in common."""
+        found, most = self.now[new], ("", _ALIKE)
+        for path, old in gone.items():
+            if found.name and old.name == found.name:
+                return path
+            share = 2 * (old.lines & found.lines).total() / (old.lines + found.lines).total()
+            most = max(most, (path, share), key=lambda one: one[1])
+        return most[0] or None
 
 
 def touched_recipes(
@@ -241,18 +241,19 @@ def touched_recipes(
     search = _Search(repository=repository, commit=commit, changed=changed, unseen=unseen)
     search.read()
     recipes = [path for path in search.now if search.is_recipe(path)]
-    gone, listed = list(search.gone(recipes)), list[Checked]()
+    gone, listed = {one.path: one for one in search.gone(recipes)}, list[Checked]()
+    old_files = {path: file for path in gone if (file := search.before(path)) is not None}
     for touched in filter(None, map(search.touched, recipes)):
         path, status, was = touched.path, touched.status, ""
-        old = search.replaced(path, gone) if status == ChangeStatus.NEW else None
+        old = search.replaced(path, old_files) if status == ChangeStatus.NEW else None
         if old is not None:
-            gone.remove(old)
-            status, was = ChangeStatus.RENAMED, old.path
+            del gone[old], old_files[old]
+            status, was = ChangeStatus.RENAMED, old
         of_it = (names for _, names in search.dependencies(path, unseen))
         is_unseen = not unseen.isdisjoint({path, was}.union(*of_it))
         findings = (UNSEEN_FINDING,) if is_unseen else ()
         listed.append(replace(touched, status=status, was=was, findings=findings))
-    listed += gone
+    listed += gone.values()
     head = repository.commit("HEAD")
     for path in unseen - {*search.now, *(one.path for one in listed)}:
         if any(search.was_recipe(path, at, of_its_own=True) for at in (commit, head)):

@@ -259,16 +259,14 @@ def _of_source(source: SourcePair, versions: Versions, judges: Judges) -> Iterat
         says = "the rows that judge come from elsewhere"
     elif judged and path and is_given:
         says = "the rows that judge are others now"
-    elif is_unknown and path and not is_open:
+    elif judged and is_unknown and path and not is_open:
         only_grew = path == source.path and _only_grew(source, versions)
         says = "" if only_grew else "rows that judged may be others; how many are is not known here"
     key = next((one for one in source.keys if one.path == path and old and new), None)
-    if says:
-        yield (
-            finding_of(key, "W206", says)
-            if key
-            else finding("W206", path or source.path, says, *values)
-        )
+    if says and key is not None:
+        yield finding_of(key, "W206", says)
+    elif says:
+        yield finding("W206", path or source.path, says, *values)
     elif path and is_open:
         yield finding("W201", path, UNHELD)
 

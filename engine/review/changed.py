@@ -1,4 +1,4 @@
-"""Which recipes of a repository a change touches: by their own file, parent, lock, or a local file they name."""
+"""The recipes of a repository that a change touches: by their own file, parent, lock, or a local file they name."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ from engine.values import Value, replace
 
 ENDS: Final = (".yaml", ".yml")
 PLAIN: Final = re.compile(rb"""^recipe[ \t]*:[ \t]*["']?v\d""", re.MULTILINE)
-"""What says it of most recipes, without reading the YAML."""
+"""The first line of most recipes, found without reading the YAML."""
 _VERSION: Final = re.compile(r"v\d")
 _NAME: Final = re.compile(rb"""^name[ \t]*:[ \t]*["']?([\w-]+)""", re.MULTILINE)
 _ALIKE: Final = 0.5
@@ -104,7 +104,7 @@ class _Search:
     repository: Repository
     commit: str
     changed: frozenset[str]
-    """What is otherwise on the disk than at the commit."""
+    """The files that differ between the commit and the disk."""
     unseen: frozenset[str]
     now: dict[str, RecipeFile] = field(default_factory=dict)
     parents: dict[str, str] = field(default_factory=dict)

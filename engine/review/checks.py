@@ -31,7 +31,7 @@ ENDED: Final = (ChangeStatus.DELETED, ChangeStatus.GONE, ChangeStatus.HIDDEN)
 """States in which there is no version to validate."""
 NOT_REACHED: Final = "this clone does not reach where the work began"
 DEFAULTS: Final = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
-"""Where the old version is looked for when nobody says."""
+"""Revisions that are tried as the old version when none is named."""
 
 
 def asked(repository: Repository, since: str | None) -> Comment:

@@ -27,9 +27,9 @@ _LISTED: Final = (
 
 class Leaf(Value):
     path: str
-    """As a review writes it."""
+    """The key in the form of a review: items of lists by name."""
     form: str
-    """As `engine.recipe.validation.schema` writes it."""
+    """The key in the form of `engine.recipe.validation.schema`."""
     value: Json
 
     @property

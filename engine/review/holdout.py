@@ -1,4 +1,4 @@
-"""Who judges: which rows do so now, and what a change of recipe, data or lock did to them.
+"""The rows that judge, and the effect of a change of recipe, data or lock on them.
 
 Where both versions can be divided here, the rows decide: a finding about data that leaves every judge as it was is
 none, and a change of the judges that no key speaks of becomes one. Else each key that may change them is a finding.
@@ -22,7 +22,7 @@ CHECKS: Final = "data.checks."
 AFTER_THE_DRAW: Final = ("leakage", "label_errors", "truncation", "imbalance", "missing_classes")
 """Checks that leave the holdout alone: they take rows out of the others, or none at all."""
 OF_FOLDS: Final = ("leakage", "label_errors")
-"""Of these, the ones that take rows out of the training: with folds every row is one of both."""
+"""Those of them that take rows out of the training: with folds every row trains and judges."""
 MOVES: Final = ("drop", "mask")
 GIVEN_BY_DATA: Final = ("files", "column")
 """Ways of dividing in which the data say which rows judge."""
@@ -45,7 +45,7 @@ MOST_NEW: Final = 0.25
 MISSING: Final = ("data.label.missing", "data.answer.missing")
 
 Judges = JudgedRows | str
-"""What became of the rows that judge; why it is not known, empty where nothing that decides them changed."""
+"""The change of the rows that judge; else why it is not known, empty where nothing that decides them changed."""
 
 
 def judges_of(versions: Versions, rows: RowDivider) -> Judges:

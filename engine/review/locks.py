@@ -48,7 +48,7 @@ _SHOWN: Final = 12
 _OF_THE_DRAW: Final = ("draw", "recipe")
 """Parts of a lock that repeat what the recipe says."""
 _NUMBERS: Final = frozenset({"finished", "metrics", "seeds", "spread", "verdicts"})
-"""What a run comes to; all else is what it had, made and answered."""
+"""The results of a run; all other facts are its inputs, files and answers."""
 _FEW: Final = 4
 
 

@@ -33,7 +33,7 @@ _PARTS: Final = (
 )  # fmt: skip
 """Keys that say which part of it is read, and how."""
 MOST_COMPARED: Final = 50_000_000
-"""Of a file whose lines are compared where its rows cannot be divided here."""
+"""Bytes of a file whose lines are compared where its rows cannot be divided here."""
 
 
 class ListedSource(Value):
@@ -139,11 +139,11 @@ class SourcePair(Value):
     same_bytes: bool = False
     """Both lead to the same bytes, perhaps by another path."""
     keys: tuple[ChangedKey, ...] = ()
-    """What differs of it."""
+    """Its keys that differ."""
 
     @property
     def path(self) -> str:
-        """Where the new version lists it; of a source that is gone, where the old one did."""
+        """The item in the list of the new version; for a source that is gone, in the old one."""
         listed = self.new or self.old
         return f"{SOURCES}[{listed.number}]" if listed else ""
 
@@ -170,7 +170,7 @@ class SourcePair(Value):
 
     @property
     def other_part(self) -> ChangedKey | None:
-        """What says which part of a place is read."""
+        """The first differing key that selects a part of the file, or the way it is read."""
         return next((key for key in self.keys if self.name_of(key) in _PARTS), None)
 
     def only_grew(self, old: Disk, new: Disk) -> bool:
@@ -267,7 +267,7 @@ class Versions(Value, dict=True):
 
     @cached_property
     def references(self) -> Mapping[str, tuple[References, References]]:
-        """What each version reads for a key: models, questions, a text, and rows with the files of their columns."""
+        """The references of each version by key: models, questions, a text, rows with the files of their columns."""
         old, new = (_references(side.recipe) for side in (self.old, self.new))
         of_sources = {
             one.path: (one.old.references if one.old else (), one.new.references if one.new else ())

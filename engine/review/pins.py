@@ -1,4 +1,4 @@
-"""Whether what a recipe refers to is pinned, or may be other bytes without anybody seeing it."""
+"""Pins of the references of a recipe, and references whose bytes may change unseen."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -20,7 +20,7 @@ class _Pin(Value):
     value: str | None
     what: tuple[str, ...]
     name: str
-    """What cannot be known without it."""
+    """The reference in words, as a thing that cannot be compared without the pin."""
     version: str = ""
     needed: bool = True
     """Without it the bytes can change unseen; a local file stands in the same place, at least."""
@@ -69,13 +69,12 @@ def _short(value: str | None) -> str:
 
 def uncompared(versions: Versions) -> tuple[str, ...]:
     """Return what may be other bytes now without anybody seeing it, as the recipe calls it."""
-    # What is new is shown as a change anyway.
-    found = [
-        _pin(ref).name
-        for path, (before, after) in versions.references.items()
-        for ref in after
-        if path != "base_model" and before and not _is_known(ref, versions)
-    ]
+    found = []
+    for path, (before, after) in versions.references.items():
+        # What is new is shown as a change anyway.
+        known = {_pin(ref).name for ref in before}
+        names = (_pin(ref).name for ref in after if not _is_known(ref, versions))
+        found += [name for name in names if name in known and path != "base_model"]
     baselines = versions.new.recipe.baselines
     served = (f"`{one.name}`, whose model a server chooses" for one in baselines if one.endpoint)
     return tuple(dict.fromkeys((*found, *served, *_own_files(versions))))

@@ -44,12 +44,12 @@ _POINTER: Final = re.compile(
 
 
 class TreeEntry(Value):
-    """What git keeps for a path: a file, a link, a folder or the commit of a submodule."""
+    """A file, a link, a folder or the commit of a submodule, as git keeps it."""
 
     mode: int
     id: str
     is_watched: bool = True
-    """Not where git is configured to take its file as unchanged, or not to check it out."""
+    """False where git is configured to take its file as unchanged, or not to check it out."""
 
     @property
     def is_file(self) -> bool:
@@ -57,16 +57,16 @@ class TreeEntry(Value):
 
     @property
     def content(self) -> tuple[bool, str]:
-        """What differs where the file does; whether it can be executed is no part of it."""
+        """The part that differs where the file does: not the right to execute it."""
         return self.mode == FileMode.LINK, self.id
 
 
 Files = Mapping[str, TreeEntry]
-"""What a commit, the index or the disk has, by the path from the root."""
+"""The entries of a commit, the index or the disk, by the path from the root."""
 
 
 class Target(Value):
-    """Where a path of a commit leads when links are followed."""
+    """The end of a path of a commit when links are followed."""
 
     steps: tuple[str, ...]
     """Every path on the way that git keeps a link, a submodule or the file itself for."""
@@ -77,7 +77,7 @@ class Target(Value):
 
 
 class Pointer(Value):
-    """What git keeps instead of a large file (git-lfs); its bytes are elsewhere."""
+    """The entry that git keeps instead of a large file (git-lfs), whose bytes are elsewhere."""
 
     sha256: str
     size: int
@@ -178,7 +178,7 @@ class Repository:
 
     @property
     def has_one_branch(self) -> bool:
-        """Whether the clone was made of one branch: its `origin/HEAD` then is that one, whichever it is."""
+        """True for a clone of one branch: its `origin/HEAD` is that branch, and need not be the main one."""
         found = [str(line) for line in self.git.config.get_multivar("remote.origin.fetch")]
         return bool(found) and not any("*" in line for line in found)
 
@@ -249,7 +249,7 @@ class Repository:
 
     @cached_property
     def _edited(self) -> Mapping[str, pygit2.DiffDelta]:
-        """What is otherwise on the disk than in the index, or is new there."""
+        """The files that differ between the index and the disk, and those that are new on the disk."""
         with _failures("compare the index with the files"):
             deltas = self.git.index.diff_to_workdir(_ALL_FILES).deltas
             return {os.fsdecode(one.new_file.raw_path): one for one in deltas}

@@ -22,7 +22,7 @@ from engine.values import replace
 class WorkingTree(Disk):
     repository: Repository
     changed: frozenset[str]
-    """What differs from the other version, from the repository's root."""
+    """The files that differ between both versions, by their paths from the root."""
     commit: str = ""
     """Empty for the files on the disk."""
 
@@ -61,7 +61,7 @@ class Revision(WorkingTree):
 
     scratch: Path
     is_compared: bool
-    """With another commit: what did not change between them may still be otherwise on the disk."""
+    """True beside another commit: a file that did not change between them may still differ on the disk."""
 
     @property
     def reader(self) -> Reader:

@@ -1,4 +1,4 @@
-"""Which rows stood in which split before and would now, by the locks or by the rows, and whether the prompt has any."""
+"""The rows of each split before and now, by the locks or by the rows, and holdout rows that stand in the prompt."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CONTRADICTED: Final = drop_reason("conflicting_labels")
 
 
 class HoldoutOverlap(Value):
-    """What the rows of the new holdout were before."""
+    """The former splits of the rows of the new holdout."""
 
     rows: int = 0
     training: int = 0
@@ -219,7 +219,7 @@ SHORTEST: Final = 16
 """Characters from which a text in a prompt is no coincidence."""
 SHORTEST_ANSWER: Final = 24
 _BETWEEN: Final = re.compile(r"[\n\"“”«»`|]|(?<=[.!?])\s|\s(?:->|=>|→|=)\s")
-"""What stands between the pieces of a prompt: lines, quotes, sentences, arrows of examples."""
+"""The marks between the pieces of a prompt: lines, quotes, sentences, arrows of examples."""
 
 
 def prompt_leaks(versions: Versions, rows: RowDivider) -> Iterator[Finding]:

@@ -72,7 +72,7 @@ def _fingerprint(path: Path) -> str:
 
 class Side(Value, dict=True):
     label: str
-    """What people call it: a file, or a file at a revision."""
+    """Its name for people: a file, or a file at a revision."""
     path: Path
     recipe: Recipe
     problems: tuple[Problem, ...]

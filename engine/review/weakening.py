@@ -1,4 +1,4 @@
-"""What a change of one key does to the evidence: as the schema says, or as a few keys say here."""
+"""The effect of a change of one key on the evidence: by the schema, or for a few keys by the table here."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -146,7 +146,7 @@ class _Reviewed(NamedTuple):
     weaker: Callable[[ChangedKey, Recipe, Recipe], bool | None]
     """None where this change says nothing about the evidence."""
     says: str = ""
-    """What the two values do not say."""
+    """The meaning, where the two values do not show it."""
 
 
 def _shots(key: ChangedKey, _: Recipe, __: Recipe) -> bool:

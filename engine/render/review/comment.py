@@ -22,7 +22,7 @@ from engine.render.review.rows import (
 from engine.values import replace, to_json
 
 _SHOWN: Final = ("path", "status", "was", "why", "plan", "notes", "uncompared", "reaches")
-"""Of a recipe, which programs get as they are."""
+"""Fields of a checked recipe that stand in the JSON as they are."""
 MARKER: Final = "<!-- recipe ci -->"
 """The first line, by which a bot finds its comment again."""
 SCHEMA: Final = "ci.v1"
@@ -86,7 +86,7 @@ def _first(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _reaches(comment: Comment) -> Iterator[str]:
-    """What recipes name outside their projects and did not before: above all else, for a bound cannot undo it."""
+    """The new reach of recipes outside their projects: it stands above all else, for a bound cannot undo it."""
     rows = [(one.path, what) for one in comment.checked for what in one.reaches]
     if rows:
         # Words that send something come before those that read.
@@ -147,7 +147,7 @@ def _findings(checked: Checked) -> tuple[Finding, ...]:
 
 
 def _part(checked: Checked) -> Iterator[str]:
-    """What was found of a recipe; the gate stands open, the rest is folded."""
+    """The part about one recipe; the gate stands open, the rest is folded."""
     if checked.status == "deleted":
         yield "The recipe was deleted: nothing judges its model any more."
     if checked.why:

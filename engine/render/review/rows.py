@@ -1,4 +1,4 @@
-"""What a review says, as lines of a terminal, as Markdown and as JSON: one row for each key that changed."""
+"""A review as lines of a terminal, as Markdown and as JSON: one row for each key that changed."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ SCHEMA: Final = "diff.v1"
 
 
 class GateWords(NamedTuple):
-    """How what became of a gate is shown: in words, by a mark beside them, and in a colour."""
+    """The verdict on a gate in words, with a mark beside them, and in a colour."""
 
     title: str
     mark: str
@@ -58,7 +58,7 @@ class ChangedRow(NamedTuple):
 
     @property
     def meaning(self) -> str:
-        """What it means: the title of the code, where two values alone stand for a finding."""
+        """The meaning: the title of the code, where two values alone stand for a finding."""
         if self.effect == Effect.STRONGER.value or self.says.partition("waived: ")[0]:
             return self.says
         return "; ".join(filter(None, (all_codes()[self.code].title, self.says)))
@@ -75,7 +75,7 @@ class ChangedRow(NamedTuple):
 
     @property
     def line(self) -> str:
-        """What stands beside the key on a terminal, such as `8 -> 16`."""
+        """The text beside the key on a terminal, such as `8 -> 16`."""
         values = ""
         if self.before or self.after:
             values = f"{self.before or 'none'} -> {self.after or 'none'}"

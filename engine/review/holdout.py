@@ -276,7 +276,7 @@ def _unreported(
 ) -> Iterator[Finding]:
     """Yield what became of the judges where no finding says it."""
     weaker = [one for one in findings if one.effect is Effect.WEAKER]
-    if rows.kept == 0 and versions.find(INPUT):
+    if rows.gone == rows.rows and versions.find(INPUT):
         # Where the text decides the draw, a finding of the key that makes it stands there.
         if not any(one.path == INPUT for one in weaker):
             yield finding("W206", INPUT, f"all {rows.rows} rows that judge have another text now")

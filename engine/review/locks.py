@@ -45,8 +45,6 @@ AT: Final = "lock.accepted"
 _LONG: Final = 40
 """Characters from which a text of letters and digits is a digest or a list of them."""
 _SHOWN: Final = 12
-_OF_THE_DRAW: Final = ("draw", "recipe")
-"""Parts of a lock that repeat what the recipe says."""
 _NUMBERS: Final = frozenset({"finished", "metrics", "seeds", "spread", "verdicts"})
 """The results of a run; all other facts are its inputs, files and answers."""
 _FEW: Final = 4
@@ -121,18 +119,16 @@ def lock_changes(versions: Versions) -> Iterator[Change]:
     old, new = versions.old.lock, versions.new.lock
     if old is None or new is None or old == new:
         return
-    before, after = (
-        dict(
-            _below(
-                "", {name: part for name, part in to_json(lock).items() if name not in _OF_THE_DRAW}
-            )
-        )
-        for lock in (old, new)
-    )
+    before, after = _facts(old), _facts(new)
     for path in dict.fromkeys((*after, *before)):
         was, now = before.get(path), after.get(path)
-        if was != now:
+        # these repeat what the recipe says
+        if was != now and not path.startswith(("draw.", "recipe")):
             yield Change(path=f"lock.{path}", area=Area.LOCK, before=_shown(was), after=_shown(now))
+
+
+def _facts(value: Lock | Accepted) -> dict[str, Any]:
+    return dict(_below("", to_json(value)))
 
 
 def _below(path: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -174,7 +170,7 @@ def _edited(old: Accepted, new: Accepted) -> Iterator[Finding]:
         says = "an earlier run took the place of the accepted one"
         yield finding("W124", f"{AT}.finished", says, old.finished, new.finished)
         return
-    before, after = dict(_below("", to_json(old))), dict(_below("", to_json(new)))
+    before, after = _facts(old), _facts(new)
     paths = [path for path in {**after, **before} if before.get(path) != after.get(path)]
     paths.sort(key=lambda path: (not path.startswith("metrics."), not path.endswith(".value")))
     parts = {re.split(r"[.\[]", path)[0] for path in paths}

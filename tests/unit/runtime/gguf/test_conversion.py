@@ -70,7 +70,7 @@ def test_so_is_a_type_of_the_same_number_of_bits(four_bits: Path, tmp_path: Path
 def test_so_are_tensors_that_were_never_quantized(tmp_path: Path) -> None:
     found = refused(Path(pico_gguf()), tmp_path / "m.gguf", of=Q8_0, asked="Q8_0")
 
-    assert "of its weights stand in more bits" in found
+    assert "of its weights are stored in more bits" in found
 
 
 def test_a_file_of_the_type_asked_for_passes(four_bits: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.recipe.model import Task
 from engine.recipe.prompt import messages
 from engine.runtime.llama.client import FileTokenizer
 from engine.runtime.models.load import LoadedModel
@@ -17,6 +16,7 @@ from engine.runtime.rendering import chat as templating
 from engine.runtime.rendering.chat import chat_of, left_open, load_chat, with_fixed_date
 from engine.runtime.rendering.task_file import make_task_file, read_task_file, write_task_file
 from engine.values import replace
+from support import export_bench
 from support.model_families import FAMILIES
 
 USER = [{"role": "user", "content": "hello"}]
@@ -28,15 +28,7 @@ THINKING = (
 )
 REFUSING = "{{ raise_exception('no system turn') }}"
 TRIMMING = TURNS.replace("{{ m.content }}", "{{ m.content | trim }}")
-TASK = Task(
-    kind="classification",
-    instruction="Is it {labels}?",
-    system="",
-    input="{text}",
-    labels=("good", "bad"),
-    schema=None,
-    output="json",
-)
+TASK = replace(export_bench.TASK, output="json")
 
 
 def _with_template(pico: Path, folder: Path, template: str) -> Path:

@@ -8,13 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from engine.drafting.tool_config import KNOWN, ON_HUB, TOOLS, Config, DataSet, data_sets, note
 from engine.errors import RecipeError, Severity
 from engine.files.reading import parse_json
 from engine.kinds import KINDS
 from engine.recipe import check_recipe
+from engine.recipe.text.compose import dumped
 from engine.recipe.text.dump import resolved_mapping
 from engine.recipe.text.words import nearest
 from engine.recipe.validation.schema import schema_text
@@ -81,12 +80,12 @@ def _converted(row: Mapping[str, Any], value: Any, settings: Settings) -> Any:
         if warm is not None and warm >= 1:  # below, it is a share already (transformers 5)
             return round(min(warm / steps, 1.0), 4) if steps > 0 else None
         return warm
-    if kind == "modules" and value not in (True, "all", "all-linear"):
-        # A pattern over the names of modules would be matched in another way here.
-        names = value if isinstance(value, list) else re.split(r"\s*,\s*", str(value).strip())
-        return names if all(re.fullmatch(r"\w+", str(name)) for name in names) else None
-    if kind in ("text", "modules"):
-        return value if kind == "text" else "all_linear"
+    if kind == "modules":
+        # A pattern over the names of modules would be matched in another way here: the schema refuses it.
+        names = re.split(r"\s*,\s*", value.strip()) if isinstance(value, str) else value
+        return "all_linear" if value in (True, "all", "all-linear") else names or None
+    if kind == "text":
+        return value
     return row.get("values", {}).get(str(value).lower())
 
 
@@ -259,7 +258,7 @@ def _settle(result: Imported, config: Config, target: Path) -> None:
         tree |= {section: {} for section in ("task", "base_model", "data", "splits")}
         for key, value in result.keys.items():
             put(tree, key, value)
-        result.text = head + yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=110)
+        result.text = head + dumped(tree, sort_keys=False, width=110)
         recipe, problems = check_recipe(
             target, read=lambda _: result.text.encode(), given=Allowed(everything=True)
         )

@@ -46,8 +46,8 @@ CONFIGS: list[tuple[str, str, dict[str, Any]]] = [
         "task.kind": "text", "task.input": "{body}"}),
     ("tested.yaml", yaml.safe_dump({**AXOLOTL, "test_datasets": [{"path": "owner/rows", "type": "alpaca", "split": "test"}]}), {
         "splits.by": "files", "data.sources.1": {"hub": "owner/rows", "split": "test", "into": "holdout"}}),
-    ("pattern.yaml", yaml.safe_dump({**AXOLOTL, "lora_target_linear": None, "lora_target_modules": "model.layers.[\\d]+.(up|down)_proj"}), {
-        "method.target_modules": None}),
+    ("pattern.yaml", yaml.safe_dump({**AXOLOTL, "lora_target_linear": None, "lora_target_modules": "model.layers.[\\d]+.(up|down)_proj"}), {"method.target_modules": None}),
+    ("unset.yaml", yaml.safe_dump({**AXOLOTL, "lora_target_linear": False}), {"method.target_modules": None}),
     ("llamafactory.yaml", yaml.safe_dump(LLAMAFACTORY), {
         "task.kind": "preference", "method.preference": {"loss": "orpo", "beta": 0.1}, "data.sample.rows": 500, "backend.precision": "bf16",
         "data.sources": [{"path": "data/pairs.json"}], "method.target_modules": "all_linear"}),

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.environment import Device, detect_device
 from engine.estimate.devices import named_device
-from engine.estimate.rows import Workload
+from engine.estimate.row_tokens import Workload
 from engine.estimate.run import bits
 from engine.estimate.shape import shape_of_config
 from engine.estimate.training import Known, estimate_from

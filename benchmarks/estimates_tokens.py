@@ -23,8 +23,7 @@ import yaml
 from engine.data.prepare import prepare
 from engine.data.reading.sources import fetch_all, read_all
 from engine.data.token_estimate import estimated_tokens, is_english
-from engine.estimate.row_tokens import mean, rows_in, sampled_sources
-from engine.estimate.rows import trained_lengths
+from engine.estimate.row_tokens import mean, rows_in, sampled_sources, trained_lengths
 from engine.recipe import load_recipe
 from engine.recipe.model import Reference
 from engine.recipe.references import base_reference

@@ -67,7 +67,7 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("holdout_against_validation", "loss_against_answers"),
     ),
     "engine.stages.merge": (EXPORT, ("_check_base",)),
-    "engine.runtime.models.merge_audit": (EXPORT, ("check_merge", "check_copy")),
+    "engine.runtime.models.merge": (EXPORT, ("check_merge", "check_copy")),
     "engine.stages.verify": (
         EXPORT,
         tuple(

@@ -22,14 +22,14 @@ The packages, from the command line down; each imports only from those below it:
 - `publish`: a run's model put where people fetch models, and read back.
 - `bundle`: a signed archive of an accepted run, and its offline check.
 - `serving`: an exported model behind HTTP.
-- `runs`, `data_view`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
+- `runs`, `review`: what `run`, `challenge` and `compare`, `data`, and `diff` and `ci` do.
 - `estimate`: parameters, memory, disk, time and cost before a run, and beside what it took.
 - `pipeline`: the plan, the loop, what is refused before a run, the report's values.
 - `stages`: the boxes of the picture in `docs/explanation/architecture.md`, and those in brackets above.
 - `training`: rendered rows to weights, for the model and its variants (seeds, sweep, curve).
 - `lock`: the recorded draw, the accepted run, and whether a later run reproduces it.
-- `parity`: whether merged, converted and quantized forms still answer as the trained one.
-- `inference`: rows to predictions: the trained model, its files, the baselines; all cached.
+- `inference`: rows to predictions: the trained model, its files, the baselines, all cached; whether merged, converted
+  and quantized forms still answer as the trained one.
 - `artifacts`: the contract of a stage, and reading what finished stages left.
 - `drafting`: a first recipe from a data file.
 - `backends`, `exporters`: who trains (TRL, Axolotl, Unsloth; Nanotron by itself), and the formats that leave (GGUF,

@@ -71,7 +71,7 @@ def alpha_pattern(method: Method) -> dict[str, Json]:
 
 
 def unfrozen(method: Method) -> list[Json]:
-    """Return what full training moves, in words of `engine.runtime.training.parts`; nothing for everything."""
+    """Return what full training moves, in words of `engine.runtime.training.gradients`; nothing for everything."""
     only = method.train_only
     if only is None:
         return []

@@ -11,9 +11,9 @@ from engine.bundle.archive import Member
 from engine.bundle.rows import ROWS, read_rows
 from engine.errors import EngineError, RecipeError
 from engine.evidence import Report, Scores
+from engine.inference.exported_files import ADAPTER
 from engine.kinds import AnswerForm
 from engine.lock.file import Accepted, Lock, lock_from_text
-from engine.parity.files import ADAPTER
 from engine.process import __version__
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe

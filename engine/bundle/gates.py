@@ -11,10 +11,10 @@ from engine.bundle.recomputed import LOSSLESS, Recomputed
 from engine.environment import version_of
 from engine.evidence import Check, FormResult, Metric, Status, Verdict
 from engine.evidence.verdicts import DIFFERENCES
+from engine.inference.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, SAMPLED, lowered
 from engine.lock.accepted_run import recorded_facts
 from engine.lock.coherence import Comparing, as_text
 from engine.metrics.verdict import judge, verdict
-from engine.parity.ladder import LARGEST_QUANTIZED, LARGEST_SHIFT, MEAN_SHIFT, SAMPLED, lowered
 from engine.recipe.model import ONNX
 from engine.recipe.teacher import all_baselines
 from engine.values import to_json

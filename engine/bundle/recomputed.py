@@ -9,6 +9,8 @@ from engine.bundle.contents import Contents
 from engine.bundle.rows import BASELINE
 from engine.evidence import Check, Comparison, FormResult, Metric, Scores
 from engine.evidence.verdicts import SELECTIVE
+from engine.inference.exported_files import ADAPTER
+from engine.inference.ladder import lowered
 from engine.kinds import AnswerForm
 from engine.metrics.comparing import (
     PREVIOUS,
@@ -34,8 +36,6 @@ from engine.metrics.verdict import (
     judge_selective,
     judge_thresholds,
 )
-from engine.parity.files import ADAPTER
-from engine.parity.ladder import lowered
 from engine.recipe.metrics import FREE, PHYSICAL
 from engine.recipe.model import ONNX, MaxDrop
 from engine.recipe.teacher import all_baselines
@@ -249,7 +249,7 @@ class Recomputed:
         return judge_drops([drop], sides, self.rows[after], self.of_files)
 
     def _parity(self, rung: FormResult, first: str) -> Iterator[Check]:
-        """Yield the check of a form that should lose nothing, as `engine.parity.ladder.parity` makes it."""
+        """Yield the check of a form that should lose nothing, as `engine.inference.ladder.parity` makes it."""
         name, bound = self.forms[rung.name], self.recipe.export.min_parity
         same = self._agreement(first, name)
         bits = [named_metrics(self.scores[one]).get("bits_per_byte") for one in (first, name)]

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import EngineError, EnvironmentProblem, RecipeError, StoreError, install_hint
 from engine.evidence import Report, Verdict
-from engine.files.reading import parse_json, read_bytes
-from engine.files.user import config_folder
+from engine.files.reading import config_folder, parse_json, read_bytes
 from engine.lock.file import Accepted
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from engine.cli.terminal import write_error
 from engine.compute.profile import HANDED_IN, SLURM, ComputeProfile
 from engine.environment import detect_device
 from engine.errors import RecipeError
-from engine.estimate.rows import known_rows
+from engine.estimate.row_tokens import known_rows
 from engine.files.writing import COMPILED
 from engine.pipeline.plan import Plan, collect_inputs, plan_run
 from engine.recipe.model import Recipe

@@ -175,7 +175,7 @@ def _held_to_the_end() -> ExitStack:
 
 
 def _make_key() -> None:
-    from engine.store.signature import prepare
+    from engine.store.manifest import prepare
 
     # Whoever signs without one says what is missing.
     with suppress(EngineError):

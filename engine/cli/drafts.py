@@ -16,7 +16,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refuse_typed, trust_as_it_stands
 from engine.recipe.references import base_reference, named_model
-from engine.recipe.text.layout.edit import create
+from engine.recipe.text.layout_edit import create
 from engine.recipe.text.paths import as_typed, names_in
 from engine.recipe.text.words import did_you_mean, nearest, nearest_file
 from engine.recipe.validation.schema import recipes_dir

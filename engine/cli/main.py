@@ -162,7 +162,7 @@ def report_bug(bug: BaseException, words: Sequence[str]) -> int:
 
     from engine.cli.output import STORE
     from engine.files.writing import create_text
-    from engine.trust.redaction import redacted, secrets_of
+    from engine.trust.hosts import redacted, secrets_of
 
     # `platform.platform` starts `uname`, by PATH, which may lead to the folder that one stands in.
     system = f"{platform.system()} {platform.release()} {platform.machine()}"

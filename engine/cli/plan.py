@@ -32,9 +32,8 @@ from engine.cli.plan_facts import (
 from engine.cli.streams import others_to
 from engine.environment import detect_device
 from engine.errors import Problem, RecipeError
-from engine.estimate.base_model import encoder_downloads, refuse_unfit
 from engine.estimate.devices import facts_of, named_device, price_of
-from engine.estimate.rows import known_rows
+from engine.estimate.row_tokens import known_rows
 from engine.estimate.run import (
     Forecast,
     StageForecast,
@@ -42,6 +41,7 @@ from engine.estimate.run import (
     forecast_json,
     further_trainings,
 )
+from engine.estimate.shape import encoder_downloads, refuse_unfit
 from engine.lock.policy import PLAIN, lock_line, lock_policy
 from engine.metrics.power_text import PowerEstimates
 from engine.pipeline.data_outlook import (

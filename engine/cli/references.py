@@ -8,7 +8,7 @@ from engine.cli.output import allowed, show, show_json, show_problems, show_resu
 from engine.errors import EngineError, ExitCode, Problem, RecipeError
 from engine.recipe.outside import CODES as OUTSIDE
 from engine.recipe.outside import trust_as_it_stands
-from engine.recipe.text.layout.edit import rewrite
+from engine.recipe.text.layout_edit import rewrite
 from engine.render.problems import problems_json
 from engine.render.progress import progress_on_terminal
 from engine.sources.hub import quieten

@@ -24,8 +24,6 @@ from engine.cli.streams import others_to
 from engine.cli.watch import Artifacts, Console
 from engine.data.examples.example import read_examples
 from engine.data.review_file import review_text
-from engine.data_view.rows import ViewOptions
-from engine.data_view.view import look
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError, StageError, listed
 from engine.evidence import CountDifference, RowCounts, StageRecord
@@ -40,6 +38,8 @@ from engine.render.data import data_json, data_text
 from engine.render.number_format import number
 from engine.render.progress import columns, has_colour
 from engine.render.report.sections.data import synthetic_lines
+from engine.runs.data_view import look
+from engine.runs.shown_rows import ViewOptions
 from engine.store import Artifact, Store
 from engine.values import to_json
 

@@ -40,7 +40,7 @@ from engine.runs.run import run_recipe
 from engine.store.remote.objects import VARIABLE, shared_place
 from engine.store.remote.store import Sharing
 from engine.tracking.followers import Follower, following, messages_to, tracker_of
-from engine.tracking.stream import live_file
+from engine.tracking.trackers import live_file
 
 
 def followers_of(options: argparse.Namespace) -> list[Follower]:

@@ -20,8 +20,8 @@ from engine.recipe import check_recipe
 from engine.recipe.outside import refuse_leading_out
 from engine.recipe.resolve import as_parent, check_parent, parents_among
 from engine.recipe.text.extends import placed
-from engine.recipe.text.layout.edit import rewrite
-from engine.recipe.text.layout.format import formatted
+from engine.recipe.text.layout_edit import rewrite
+from engine.recipe.text.layout_format import formatted
 from engine.recipe.text.paths import absolute, as_typed
 from engine.recipe.text.source import decode, parse_source, read_bytes
 from engine.recipe.validation.schema import Schema, expand, schema_text

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import EnvironmentProblem, Problem, RecipeError, install_hint, listed
-from engine.files.reading import parse_json
-from engine.files.user import config_folder
+from engine.files.reading import config_folder, parse_json
 from engine.recipe.model import Method
 from engine.recipe.text.source import SourceText, read_source
 from engine.recipe.text.words import with_suggestion

@@ -17,7 +17,7 @@ from engine.drafting.writer import COMPARED, TABLE, text_of
 from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
-from engine.recipe.text.layout.edit import create
+from engine.recipe.text.layout_edit import create
 from engine.render.number_format import counted
 from engine.render.progress import SilentProgress
 from engine.trust.allowed import Allowed

@@ -27,7 +27,7 @@ from engine.kinds import Turns
 from engine.recipe.model import HubRef, PathRef, Source
 from engine.recipe.text.compose import spelled_in_flow
 from engine.recipe.text.dump import reference_mapping
-from engine.recipe.text.layout.format import WIDTH
+from engine.recipe.text.layout_format import WIDTH
 from engine.recipe.text.paths import as_typed
 from engine.recipe.text.words import unlike
 from engine.recipe.validation.schema import schema_text

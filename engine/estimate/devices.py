@@ -5,8 +5,7 @@ from pathlib import Path
 
 from engine.environment import Device
 from engine.errors import Problem, RecipeError
-from engine.files.reading import parse_json
-from engine.files.user import config_folder
+from engine.files.reading import config_folder, parse_json
 from engine.recipe.text.source import read_source
 from engine.recipe.text.words import did_you_mean, nearest
 from engine.recipe.validation.schema import schema_text

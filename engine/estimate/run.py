@@ -7,10 +7,9 @@ from typing import Any
 from engine.compute.profile import ONE, Ranks
 from engine.environment import Device
 from engine.errors import StoreError
-from engine.estimate.base_model import shape_of
 from engine.estimate.devices import Price
-from engine.estimate.rows import Sampler, sampler
-from engine.estimate.shape import ModelShape
+from engine.estimate.row_tokens import Sampler, sampler
+from engine.estimate.shape import ModelShape, shape_of
 from engine.estimate.teacher import soft_estimate
 from engine.estimate.training import TrainingEstimate, estimate_from, known_of
 from engine.files.reading import parse_json

@@ -4,11 +4,10 @@ from engine.artifacts.results import data_summary
 from engine.artifacts.stage import given
 from engine.data.token_estimate import estimated_tokens
 from engine.environment import Device
-from engine.estimate.base_model import shape_of
 from engine.estimate.cost import GPU_SHARE, SHARE_OF_PEAK
 from engine.estimate.devices import facts_of
-from engine.estimate.row_tokens import mean
-from engine.estimate.rows import sampled_rows
+from engine.estimate.row_tokens import mean, sampled_rows
+from engine.estimate.shape import shape_of
 from engine.recipe.methods import asked_sizes
 from engine.recipe.model import Endpoint, Recipe, Teacher
 from engine.recipe.prompt import answer_text

@@ -9,13 +9,20 @@ from engine.backends.base import Schedule, accumulation, schedule, shares_prefix
 from engine.backends.usage import Usage
 from engine.environment import Device
 from engine.estimate import cost, measured
-from engine.estimate.base_model import shape_of, why_unknown
 from engine.estimate.cost import Batch, Course
 from engine.estimate.devices import facts_of
 from engine.estimate.measured import Measurement
-from engine.estimate.row_tokens import Lengths, mean, padded
-from engine.estimate.rows import Sampler, Workload, counted_by, counted_rows, workload_of
-from engine.estimate.shape import ModelShape
+from engine.estimate.row_tokens import (
+    Lengths,
+    Sampler,
+    Workload,
+    counted_by,
+    counted_rows,
+    mean,
+    padded,
+    workload_of,
+)
+from engine.estimate.shape import ModelShape, shape_of, why_unknown
 from engine.recipe.model import Method, Recipe
 from engine.render.number_format import epochs
 from engine.runtime.rendering.key import rendered_key

@@ -15,7 +15,7 @@ from engine.runtime.tool_process import run_tool
 NAME = ONNX
 REQUIRES: tuple[str, ...] = ()
 REVISION = 1
-CONVERTER = "engine.runtime.graph.convert_worker"
+CONVERTER = "engine.runtime.graph_export"
 MODEL_TOOLS = ("torch", "transformers")
 TOOLS = (*MODEL_TOOLS, *EXTRAS[ONNX])
 

@@ -1,4 +1,4 @@
-"""Reading files that somebody else wrote: regular files only, no larger and no deeper than they may be."""
+"""Reading files of others: regular files only, of bounded size and depth. Folders of the user outside each project."""
 
 import contextlib
 import errno
@@ -149,3 +149,40 @@ def _require_regular(mode: int, path: Path | str) -> None:
     kind = next((name for test, name in _KINDS if test(mode)), "no regular file")
     number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
     raise OSError(number, f"is {kind}, not a file", str(path))
+
+
+NAME: Final = "slm-recipe"
+STORE_KEY: Final = "SLM_RECIPE_STORE_KEY_FILE"
+"""Variable that names the key of the stores, where machines share one."""
+
+
+def config_folder() -> Path:
+    """Return where the user's own settings stand: keys for signing, prices."""
+    return _folder("XDG_CONFIG_HOME", ".config")
+
+
+def state_folder() -> Path:
+    """Return where the engine keeps what it knows of this user and machine: consent, the key of the stores."""
+    return _folder("XDG_STATE_HOME", ".local/state")
+
+
+def cache_folder() -> Path:
+    return _folder("XDG_CACHE_HOME", ".cache")
+
+
+def packages_folder() -> Path:
+    """Return where archives of packages are kept, for all projects. RuntimeError for a user without a home folder."""
+    # beside the cache and not in it: a run, which may write there, could leave a file that nobody can read to its end
+    return cache_folder().with_name(f"{NAME}-packages")
+
+
+def bytecode_folder() -> Path:
+    # beside the cache and not in it: all runs import it, so none may write it
+    return cache_folder().with_name(f"{NAME}-bytecode")
+
+
+def _folder(variable: str, beside_home: str) -> Path:
+    configured = Path(os.environ.get(variable, ""))
+    # A relative one would be a folder of whatever project one stands in; the XDG specification says to ignore it.
+    root = configured if configured.is_absolute() else Path.home() / beside_home
+    return root / NAME

@@ -48,7 +48,7 @@ def ask_exported(
     progress: Progress,
 ) -> Predictions:
     """Return the most probable labels; `chat` is the merged model's. StageError X816."""
-    from engine.runtime.graph.session import ask_graph  # only where a graph is asked
+    from engine.runtime.graph_session import ask_graph  # only where a graph is asked
 
     task = asked.task
     prompts = [chat.prompt(asked_turns(task, row)) for row in rows]

@@ -23,8 +23,14 @@ from engine.evidence import KeptAtConfidence
 from engine.files.reading import parse_json
 from engine.inference import predict
 from engine.inference.baselines.runner import Asker, facts_of
-from engine.inference.baselines.served import SPARE_TOKENS, cost_of
-from engine.inference.baselines.shots import MOST_SHOTS, SeededDraws, shots_of, usual_shots
+from engine.inference.baselines.shots import (
+    MOST_SHOTS,
+    SPARE_TOKENS,
+    SeededDraws,
+    cost_of,
+    shots_of,
+    usual_shots,
+)
 from engine.inference.synthetic_requests import RowRequest, answer_key, writes_answer, writing_task
 from engine.metrics.families.fields import is_right
 from engine.metrics.predictions import Prediction, read_predictions

@@ -18,6 +18,7 @@ from engine.compute.profile import Ranks, divided, repeated_rows
 from engine.environment import EXTRAS, Device, version_of
 from engine.evidence import Metric, Seeds
 from engine.files import reading
+from engine.inference.exported_files import exported_files
 from engine.kinds import KINDS
 from engine.lock.coherence import answer_facts
 from engine.lock.file import (
@@ -30,7 +31,6 @@ from engine.lock.file import (
 )
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.metrics.scoring import named_metrics
-from engine.parity.files import exported_files
 from engine.process.library_settings import instructions
 from engine.recipe.baselines import LEARNED
 from engine.recipe.model import ONNX, Baseline, Method, PackageRef, PathRef, Recipe

@@ -15,10 +15,15 @@ from engine.data.examples.example import iter_examples
 from engine.environment import tool_versions
 from engine.errors import listed
 from engine.evidence import Diagnosis, FormResult, Report, Scores, StageStatus, Status, Waived
+from engine.inference.exported_files import (
+    IN_FOLDERS,
+    calibration_file,
+    exported_files,
+    leaving_files,
+)
 from engine.metrics.diagnosis import Beside, diagnose, what_would_help
 from engine.metrics.trained_case import TrainedEvidence
 from engine.metrics.verdict import CLOSE
-from engine.parity.files import IN_FOLDERS, calibration_file, exported_files, leaving_files
 from engine.pipeline.data_outlook import measured_discordance, power_estimates
 from engine.recipe import dump_resolved
 from engine.recipe.baselines import ASKS_BASE_MODEL, EXPORTABLE

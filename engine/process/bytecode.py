@@ -11,7 +11,7 @@ from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 
-from engine.files.user import bytecode_folder
+from engine.files.reading import bytecode_folder
 from engine.process import start as processes
 from engine.process.child import Child
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import Problem, Severity
-from engine.files.user import cache_folder
+from engine.files.reading import cache_folder
 
 CACHES: Final[Mapping[str, str]] = {
     "HF_HOME": "huggingface",

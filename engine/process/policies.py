@@ -10,7 +10,13 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from engine.files.user import STORE_KEY, cache_folder, config_folder, packages_folder, state_folder
+from engine.files.reading import (
+    STORE_KEY,
+    cache_folder,
+    config_folder,
+    packages_folder,
+    state_folder,
+)
 from engine.process.confine import NONE, OPEN, Rights
 from engine.process.start import Command, answer_of, bytecode_read, program
 

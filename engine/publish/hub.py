@@ -26,8 +26,7 @@ from engine.publish.card import FILE as SIGNATURE
 from engine.publish.contents import SUMS, Destination, Note, Publication, Published, require_sent
 from engine.render.styled_text import printable
 from engine.sources.hub import fetching, is_of_the_connection, with_hook
-from engine.trust.hosts import Address, parse_address
-from engine.trust.redaction import keep_secret, redacted
+from engine.trust.hosts import Address, keep_secret, parse_address, redacted
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

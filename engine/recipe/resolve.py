@@ -29,7 +29,7 @@ from engine.recipe.model import (
 from engine.recipe.outside import refuse_leading_out, warnings_of, withheld
 from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
-from engine.recipe.rules.kinds import reads_input
+from engine.recipe.rules.task import reads_input
 from engine.recipe.sweeps import sweep_of
 from engine.recipe.teacher import against_teacher_of, soft_of, synthesize_of, teacher_model
 from engine.recipe.text.extends import KEY, extended

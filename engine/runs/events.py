@@ -1,4 +1,4 @@
-"""What a run tells its stream of events (`engine.tracking.stream`), stage by stage and at its end."""
+"""What a run tells its stream of events (`engine.tracking.trackers`), stage by stage and at its end."""
 
 import contextlib
 import time
@@ -18,8 +18,8 @@ from engine.recipe.model import PathRef, Recipe
 from engine.render.progress import Pace
 from engine.store import Artifact
 from engine.store.runs import write_text
-from engine.tracking import stream
-from engine.tracking.stream import EventStream
+from engine.tracking import trackers
+from engine.tracking.trackers import EventStream
 from engine.values import Value, field, from_json, to_json
 
 Artifacts = Mapping[str, Artifact]
@@ -53,7 +53,7 @@ class RecordedProgress(Value):
         self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
     ) -> None:
         self.events.write(
-            stream.STEP, stage=self.stage, of=of or None, step=step, steps=steps, values=numbers
+            trackers.STEP, stage=self.stage, of=of or None, step=step, steps=steps, values=numbers
         )
         if isinstance(self.inner, MeasuredProgress):
             self.inner.measured(step, steps, numbers, of=of)
@@ -62,7 +62,7 @@ class RecordedProgress(Value):
 @contextlib.contextmanager
 def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[EventStream]:
     """Yield the stream of a run, begun. A file that nobody has named is deleted, since the run's folder has a copy."""
-    events = EventStream(options.events or stream.live_file(root), below=root)
+    events = EventStream(options.events or trackers.live_file(root), below=root)
     try:
         base = recipe.base_model
         plain = (str, int, float, bool)
@@ -72,7 +72,7 @@ def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[Event
             if isinstance(value, plain)
         }
         events.write(
-            stream.BEGUN,
+            trackers.BEGUN,
             recipe=recipe.name,
             kind=recipe.task.kind,
             # The path of a local model is that of a machine.
@@ -91,13 +91,13 @@ def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[Event
 def keep(events: EventStream, run: Path, last: str) -> None:
     text = events.text()
     if events.is_whole:
-        write_text(run / stream.NAME, text + last)
+        write_text(run / trackers.EVENTS_FILE, text + last)
 
 
 def not_kept() -> Problem:
     return Problem(
         code="X870",
-        message=f"the run's {stream.NAME} could not be written; its report is whole",
+        message=f"the run's {trackers.EVENTS_FILE} could not be written; its report is whole",
         hint="look whether the disk is full, or whether somebody else has written below .recipe/logs",
         severity=Severity.WARNING,
     )
@@ -117,12 +117,14 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
             made = {one.name: one.scores for one in from_json(tuple[FormResult, ...], rungs)}
         for of, scores in made.items():
             values = {one.name: one.value for one in scores.metrics if one.value is not None}
-            events.write(stream.METRICS, stage=record.stage, of=of, rows=scores.rows, values=values)
+            events.write(
+                trackers.METRICS, stage=record.stage, of=of, rows=scores.rows, values=values
+            )
         if record.stage in JUDGES:
             verdict = results.verdict(artifacts, record.stage)
             for check in verdict.checks:
                 events.write(
-                    stream.CHECK,
+                    trackers.CHECK,
                     stage=record.stage,
                     name=check.name,
                     status=check.status.value,
@@ -132,7 +134,7 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
                     decided_on=check.decided_on,
                     rows=check.n,
                 )
-            events.write(stream.VERDICT, stage=record.stage, status=verdict.status.value)
+            events.write(trackers.VERDICT, stage=record.stage, status=verdict.status.value)
     codes: list[str] = []
     if record.problems:
         # A problem's message may cite a row, so that its code alone stands here.
@@ -142,7 +144,7 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
         )
         codes += filter(None, found)
     events.write(
-        stream.STAGE_ENDED,
+        trackers.STAGE_ENDED,
         stage=record.stage,
         status=record.status.value,
         seconds=record.seconds,
@@ -154,10 +156,10 @@ def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
     """Write the exported files, and return the last line: what the run came to, once it is recorded."""
     for file in report.files:
         events.write(
-            stream.FILE, name=file.name, format=file.format, bytes=file.bytes, sha256=file.sha256
+            trackers.FILE, name=file.name, format=file.format, bytes=file.bytes, sha256=file.sha256
         )
-    return stream.line_of(
-        stream.ENDED,
+    return trackers.line_of(
+        trackers.ENDED,
         recipe=report.recipe_name,
         outcome=report.outcome,
         summary=report.summary,

@@ -13,9 +13,9 @@ from engine.data.examples.example import Example, iter_examples
 from engine.environment import detect_device, version_of
 from engine.errors import RecipeError
 from engine.inference import predict
+from engine.inference.exported_files import ADAPTER, as_file
 from engine.inference.predict import PredictionInputs
 from engine.metrics.calibration import calibrated
-from engine.parity.files import ADAPTER, as_file
 from engine.progress import Progress
 from engine.recipe.model import FewerLayers, PathRef, Scratch
 from engine.recipe.prompt import asks_partly_blank, parse_answer

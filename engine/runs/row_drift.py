@@ -15,10 +15,10 @@ from engine.data.examples.example import iter_examples
 from engine.errors import DataError, RecipeError, StageError
 from engine.evidence import CountDifference, RowCounts
 from engine.files.reading import read_json
+from engine.inference.exported_files import as_file
 from engine.metrics.calibration import calibrated
 from engine.metrics.comparing import holm
 from engine.metrics.predictions import read_predictions
-from engine.parity.files import as_file
 from engine.render.report.page import read_json as read_report
 from engine.runs.compare import read_run, recipe_of
 from engine.runs.find import left_by

@@ -8,7 +8,7 @@ from engine.artifacts import results
 from engine.environment import detect_device, devices_for, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, Severity, StoreError
 from engine.estimate.actuals import CostTracker
-from engine.estimate.base_model import refuse_unfit
+from engine.estimate.shape import refuse_unfit
 from engine.evidence import (
     HoldoutUse,
     Repeat,
@@ -44,7 +44,7 @@ from engine.store import Artifact, Store, make_key
 from engine.store.remote.store import open_store
 from engine.store.root import remove_leftovers
 from engine.store.runs import BUNDLED_LOCK, Runs, write_text
-from engine.tracking.stream import STAGE_BEGUN, EventStream
+from engine.tracking.trackers import STAGE_BEGUN, EventStream
 from engine.training.trained_rows import row_lengths
 from engine.values import Value, replace, to_json
 

@@ -25,12 +25,12 @@ from transformers import AutoConfig, EarlyStoppingCallback, TrainerCallback
 from engine.process import interrupts
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.training.batches import PackedRows, SharedPrefix
-from engine.runtime.training.callbacks import Watch
+from engine.runtime.training.callbacks import Patience, SaveAndStop, StaysEnded, Watch
 from engine.runtime.training.event_file import write_event
-from engine.runtime.training.gradients import keep_unpacked
-from engine.runtime.training.parts import (
+from engine.runtime.training.gradients import (
     counted,
     keep_full_precision,
+    keep_unpacked,
     layer_count,
     parameters_of,
     whole_on_gpu,
@@ -38,7 +38,6 @@ from engine.runtime.training.parts import (
 from engine.runtime.training.rows_seen import Written
 from engine.runtime.training.saved_weights import KeepAdapters
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
-from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
 
 TARGETS = "targets"
 """Folder in the working directory of the process, which is the launch folder."""

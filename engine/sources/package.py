@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from engine.files.digests import sha256_of
-from engine.files.reading import open_regular
-from engine.files.user import packages_folder
+from engine.files.reading import open_regular, packages_folder
 from engine.files.writing import replacing
 from engine.progress import Progress, mention
 from engine.recipe.model import PackageRef

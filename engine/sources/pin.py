@@ -13,7 +13,7 @@ from engine.recipe.outside import refusal, unread
 from engine.recipe.references import written_references
 from engine.recipe.resolve import OF_ABSENCE, check_recipe
 from engine.recipe.text.compose import KeyPath, dotted
-from engine.recipe.text.layout.edit import Edit, with_edits
+from engine.recipe.text.layout_edit import Edit, with_edits
 from engine.recipe.text.paths import absolute, is_pattern
 from engine.recipe.text.source import SourceText, decode, parse_source, read_bytes
 from engine.sources.local import DigestMemory, digest_of_path

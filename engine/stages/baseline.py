@@ -7,8 +7,7 @@ from typing import Any
 from engine.artifacts.results import LEFT_OUT, write_json
 from engine.artifacts.stage import Payload, StageContext
 from engine.inference import predict
-from engine.inference.baselines.notes import note
-from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
+from engine.inference.baselines.runner import Asker, Models, facts_of, note, reference_name
 from engine.metrics.predictions import Judging, read_predictions, write_predictions
 from engine.metrics.scoring import score
 from engine.recipe.baselines import as_written

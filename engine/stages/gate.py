@@ -14,6 +14,7 @@ from engine.evidence import (
     StudentAgainstTeacher,
 )
 from engine.evidence.verdicts import DIFFERENCES, THRESHOLD
+from engine.inference.exported_files import calibrated_model
 from engine.lock.previous import answers_of
 from engine.metrics.comparing import (
     WITHOUT,
@@ -40,7 +41,6 @@ from engine.metrics.verdict import (
     judge_thresholds,
     verdict,
 )
-from engine.parity.files import calibrated_model
 from engine.recipe.metrics import FREE, LIKELIHOODS, is_lower_better
 from engine.recipe.model import Direction, Recipe, Threshold
 from engine.values import Value, decimal, field, replace, to_json

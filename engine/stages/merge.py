@@ -34,8 +34,7 @@ def also_needs(recipe: Recipe) -> tuple[str, ...]:
 def run(context: StageContext) -> None:
     """Write `model/` and `merge.json`. StageError X606, X607, X622 to X624, X673, X674."""
     from engine.runtime.models.base_model import write_tokenizer
-    from engine.runtime.models.merge import copy_model, merge_adapter
-    from engine.runtime.models.merge_audit import check_copy, check_merge
+    from engine.runtime.models.merge import check_copy, check_merge, copy_model, merge_adapter
     from engine.runtime.rendering.chat import kept_chat  # brings transformers
 
     base = context.base_model_folder()

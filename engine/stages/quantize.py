@@ -10,8 +10,15 @@ from engine.environment import version_of
 from engine.errors import StageError
 from engine.evidence import ExportedFile
 from engine.exporters import ExportSpec, in_order, load_exporter
+from engine.inference.exported_files import (
+    MATRIX,
+    SIXTEEN,
+    TOOLS,
+    folder_of,
+    importance_matrix,
+    sixteen_bit,
+)
 from engine.inference.predict import PredictionInputs
-from engine.parity.files import MATRIX, SIXTEEN, TOOLS, folder_of, importance_matrix, sixteen_bit
 from engine.recipe.model import ONNX, Recipe
 from engine.recipe.prompt import asks_partly_blank
 from engine.store.store import link_file

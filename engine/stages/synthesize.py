@@ -23,8 +23,7 @@ from engine.data.unlabelled import answered_rows
 from engine.errors import StageError
 from engine.evidence import ReviewResult, SyntheticResult
 from engine.inference import predict
-from engine.inference.baselines.notes import note
-from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
+from engine.inference.baselines.runner import Asker, Models, facts_of, note, reference_name
 from engine.inference.synthesis import RowWriter, WrittenRows
 from engine.inference.synthetic_requests import row_requests
 from engine.metrics.intervals import rows_to_review, wrong_at_most

@@ -20,9 +20,8 @@ from engine.data.splitting.subsets import Fold
 from engine.data.unlabelled import UnlabelledRows, answered_rows
 from engine.evidence import TeacherResult
 from engine.inference import predict
-from engine.inference.baselines.notes import note
-from engine.inference.baselines.runner import Asker, Models, facts_of, reference_name
-from engine.inference.baselines.served import cost_of
+from engine.inference.baselines.runner import Asker, Models, facts_of, note, reference_name
+from engine.inference.baselines.shots import cost_of
 from engine.inference.cached import judged_validation
 from engine.inference.synthesis import ask_teacher, kept_by_confidence, why_refused
 from engine.metrics.predictions import Judging, Prediction, read_predictions

@@ -1,6 +1,6 @@
 """The forms of the model that follow training are evaluated on the same holdout, one after the other, and compared.
 
-Merging and converting to 16 bits must change next to no answer (`engine.parity.ladder`). Of the quantized files the
+Merging and converting to 16 bits must change next to no answer (`engine.inference.ladder`). Of the quantized files the
 smallest is evaluated first, by llama.cpp; the first that keeps every bound of the recipe is exported.
 """
 
@@ -18,13 +18,14 @@ from engine.data.examples.example import Example
 from engine.environment import GRAPH_RUNTIME, version_of
 from engine.evidence import CalibratedForm, Check, FormResult, Scores, Status, Verdict
 from engine.exporters import gguf_name
-from engine.inference import predict, predict_gguf
+from engine.inference import exported_files, ladder, predict, predict_gguf
 from engine.inference.cached import (
     Predictions,
     cached_predictions,
     predict_merged,
     store_predictions,
 )
+from engine.inference.ladder import ModelForm
 from engine.inference.preference import Reference, rated, reference_in
 from engine.metrics.contradictions import judge_endings
 from engine.metrics.predictions import Judging, Prediction, read_predictions, write_predictions
@@ -37,9 +38,6 @@ from engine.metrics.verdict import (
     point_check,
     verdict,
 )
-from engine.parity import files as parity_files
-from engine.parity import ladder
-from engine.parity.ladder import ModelForm
 from engine.recipe.metrics import FREE
 from engine.recipe.model import ONNX, Recipe
 from engine.stages import gate
@@ -109,7 +107,7 @@ def run(context: StageContext) -> None:
     write_json(context.workdir / RESULT, chain.result(), indent=2)
     last = chain.last
     if context.recipe.calibrates:
-        forms = (parity_files.calibrated_model(context), last.calibrated if last else None)
+        forms = (exported_files.calibrated_model(context), last.calibrated if last else None)
         write_json(context.workdir / CALIBRATED, [to_json(form) for form in forms if form])
     kept: dict[str, Sequence[Prediction]] = {"merged": chain.merged.judged, **chain.graph}
     if last:
@@ -227,8 +225,8 @@ class _ParityChain:
 
     def _sixteen_bit(self) -> None:
         """Ask the 16-bit file a sample of the rows, and all of them where the sample does not show it sound."""
-        sixteen = parity_files.sixteen_bit(self.context)
-        path, digest = sixteen.file(parity_files.SIXTEEN), sixteen.digest()
+        sixteen = exported_files.sixteen_bit(self.context)
+        path, digest = sixteen.file(exported_files.SIXTEEN), sixteen.digest()
         every = len(self.examples)
         sizes = [len(row.input) for row in self.examples]
         for rows in (ladder.sample(sizes), [*range(every)]):
@@ -299,10 +297,10 @@ class _ParityChain:
         if not task.spec.by_likelihood and self.examples:
             asked = (predict.asked_turns(task, row) for row in self.examples)
             texts = [*map(self.chat.prompt, asked)]
-        timed = parity_files.measured_speed(self.context, path, texts, digest=digest)
+        timed = exported_files.measured_speed(self.context, path, texts, digest=digest)
         leaves = "ollama" in self.recipe.export.formats
         asker_of = partial(self._asker, path, name=quantization, modelfile="")
-        calibrated = parity_files.calibrated_file(
+        calibrated = exported_files.calibrated_file(
             self.context, quantization, asker_of, predictions.judged, digest=digest
         )
         answers, judged = self._judged(predictions, timed, calibrated, self.judging)
@@ -350,15 +348,15 @@ class _ParityChain:
         scores, merged = score(found.judged, judging), self.merged.judged
         abstention = calibrated.abstention if calibrated else None
         if calibrated and judging != self.judging:
-            abstention = parity_files.abstention_at(calibrated, found.judged, judging)
+            abstention = exported_files.abstention_at(calibrated, found.judged, judging)
         answers = Answers(
             form=QUANTIZED,
-            scores=replace(scores, metrics=(*scores.metrics, *parity_files.speed_metrics(timed))),
+            scores=replace(scores, metrics=(*scores.metrics, *exported_files.speed_metrics(timed))),
             free=self._free(found, judging),
             predictions=found.judged,
             abstention=abstention,
             others={"agreement": agreement(merged, found.judged, confidence=judging.confidence)},
-            notes=parity_files.speed_notes(timed, cores=self.context.device.cores),
+            notes=exported_files.speed_notes(timed, cores=self.context.device.cores),
         )
         thresholds, confidence = self.recipe.file_thresholds, judging.confidence
         return answers, gate.judge_exported(
@@ -367,11 +365,11 @@ class _ParityChain:
 
     def _other_settings(self, path: Path, *, digest: str) -> list[str]:
         """Return what a quantized file, or the 16-bit one it was made of, says otherwise than the merged model."""
-        sixteen = parity_files.sixteen_bit(self.context)
+        sixteen = exported_files.sixteen_bit(self.context)
 
         def build(folder: Path) -> None:
             model = self.context.artifacts["merge"].file("model")
-            source = read_back(sixteen.file(parity_files.SIXTEEN))
+            source = read_back(sixteen.file(exported_files.SIXTEEN))
             found = [*source_check.other_tensors(model, source)]
             found += source_check.other_settings(model, read_back(path))
             write_json(folder / SETTINGS, found)
@@ -397,7 +395,7 @@ class _ParityChain:
         # how the 16-bit file reads texts is seen in those made of it, whose tokens and template must be its own
         leaves = name in names
         if leaves:
-            folder = parity_files.folder_of(name, names)
+            folder = exported_files.folder_of(name, names)
             written = self.context.artifacts["quantize"].path / f"{folder}Modelfile"
             modelfile = written.read_text(encoding="utf-8") if written.is_file() else ""
         places = range(len(self.examples)) if rows is None else rows
@@ -444,7 +442,7 @@ class _ParityChain:
         merged = next((one.scores for one in self.results if one.name == "merged"), None)
         kept = None
         if last and passed:
-            kept = parity_files.written_calibration(last.calibrated, self.context.workdir)
+            kept = exported_files.written_calibration(last.calibrated, self.context.workdir)
         flips = ladder.flips(self.merged.judged, last.predictions.judged) if last else ()
         scores = {"merged": merged, QUANTIZED: last.result.scores if last else None}
         return {

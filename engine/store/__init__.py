@@ -1,6 +1,14 @@
 """The place of results: content-addressed artifacts, written aside and renamed, complete where they exist."""
 
 from engine.files.digests import sha256_of
-from engine.store.manifest import Artifact, DamagedError, FileEntry, Stored
-from engine.store.signature import StageKey, canonical_json, make_key, product_key
+from engine.store.manifest import (
+    Artifact,
+    DamagedError,
+    FileEntry,
+    StageKey,
+    Stored,
+    canonical_json,
+    make_key,
+    product_key,
+)
 from engine.store.store import Cached, Store, storage_problem

@@ -13,7 +13,7 @@ from engine.errors import StoreError
 from engine.files import leases, writing
 from engine.files.digests import sha256_of
 from engine.files.reading import parse_json, read_bytes, read_json
-from engine.store.signature import Origin, origin_of, sign
+from engine.store.manifest import Origin, origin_of, sign
 from engine.store.store import storage_errors, storage_problem
 from engine.values import Value
 

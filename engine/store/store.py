@@ -26,13 +26,17 @@ from engine.store.manifest import (
     ArtifactFolder,
     DamagedError,
     FileEntry,
+    Origin,
+    StageKey,
     Stored,
     manifest_text,
+    origin_of,
     plain_status,
+    product_key,
     read_manifest,
+    sign,
 )
 from engine.store.manifest import NAME as MANIFEST
-from engine.store.signature import Origin, StageKey, origin_of, product_key, sign
 from engine.values import replace
 
 Build = Callable[[Path], object]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.files.reading import parse_json
-from engine.tracking import stream
+from engine.tracking import trackers
 from engine.tracking.trackers import NAMES, Tracker, facts_of, settings_of
 
 OUTCOMES = {"baseline_passes": "NO TRAINING NEEDED"}
@@ -23,7 +23,7 @@ OUTCOMES = {"baseline_passes": "NO TRAINING NEEDED"}
 
 def line_of(event: Mapping[str, Any] | None) -> tuple[str, str]:
     """Return title and text of a message on the last event of a run; None for a run that left none."""
-    if event is None or event.get("event") != stream.ENDED:
+    if event is None or event.get("event") != trackers.ENDED:
         return "recipe: ended", "the run ended without a result: see its terminal"
     outcome = OUTCOMES.get(event["outcome"], str(event["outcome"]).replace("_", " ").upper())
     minutes = float(event["seconds"]) / 60
@@ -66,7 +66,7 @@ def main() -> int:
     tracker: Tracker | None = None
     last: dict[str, Any] = {}
     for last in events:
-        if last["event"] == stream.BEGUN:
+        if last["event"] == trackers.BEGUN:
             tracker = opened(Path(order["folder"]), order["url"], settings_of(last))
         elif tracker is not None:
             facts = facts_of(last)
@@ -90,7 +90,7 @@ def _events(file: Path, over: threading.Event) -> Iterator[dict[str, Any]]:
             for line in whole.splitlines():
                 event = parse_json(line)
                 yield event
-                if event["event"] == stream.ENDED:
+                if event["event"] == trackers.ENDED:
                     return
         if is_over:
             return

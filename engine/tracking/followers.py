@@ -23,8 +23,7 @@ from engine.store.store import storage_errors
 from engine.tracking.follow import GRACE_SECONDS
 from engine.tracking.trackers import NAMES
 from engine.trust.allowed import Allowed
-from engine.trust.hosts import parse_address
-from engine.trust.redaction import keep_secret, redacted
+from engine.trust.hosts import keep_secret, parse_address, redacted
 
 FOLDER: Final = "tracking"
 PROXIES: Final = (

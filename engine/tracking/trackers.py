@@ -1,15 +1,26 @@
-"""The facts of an event as trackers take them, and the trackers: `NAMES` is what `--track` offers."""
+"""The stream of events of a run, and the trackers that take their facts: `NAMES` is what `--track` offers.
 
+One stream of what happens in a run: JSON lines in the store's logs while it runs, in the run's folder afterwards.
+
+An event holds numbers, names of the recipe and codes: no row, no answer, no message that could cite one, no path.
+"""
+
+import contextlib
 import hashlib
+import json
+import math
 import os
 import re
+import secrets
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
-from engine.tracking import stream
+from engine.files import leases
+from engine.files.writing import open_new, remove
 from engine.values import Value, field, shortest
 
 SHOWN = {"loss": "loss", "eval_loss": "validation_loss"}
@@ -35,29 +46,29 @@ def facts_of(event: Mapping[str, Any]) -> EventFacts:
     stage, name, step = event.get("stage", ""), event.get("event"), None
     numbers: dict[str, Any] = {}
     texts: dict[str, Any] = {}
-    if name == stream.STEP:
+    if name == STEP:
         place = "/".join(filter(None, (stage, event.get("of", ""))))
         numbers = {f"{place}/{SHOWN.get(key, key)}": x for key, x in event["values"].items()}
         step = int(event["step"])
-    elif name == stream.METRICS:
+    elif name == METRICS:
         numbers = {f"{stage}/{event['of']}/{key}": x for key, x in event["values"].items()}
-    elif name == stream.CHECK:
+    elif name == CHECK:
         check, got = f"{stage}/check/{event['name']}", event.get("got")
         end = "at least" if event["direction"] == "min" else "at most"
         shown = "not known" if got is None else shortest(got, 4)
         numbers = {} if got is None else {check: got}
         texts = {check: f"{event['status']}: {shown}, {end} {shortest(event['bound'])} asked"}
-    elif name == stream.VERDICT:
+    elif name == VERDICT:
         texts = {f"{stage}/verdict": event["status"]}
-    elif name == stream.STAGE_ENDED:
+    elif name == STAGE_ENDED:
         numbers, texts = (
             {f"{stage}/seconds": event["seconds"]},
             {f"{stage}/status": event["status"]},
         )
-    elif name == stream.FILE:
+    elif name == FILE:
         file = f"file/{event['name']}"
         numbers, texts = {f"{file}/bytes": event["bytes"]}, {f"{file}/sha256": event["sha256"]}
-    elif name == stream.ENDED:
+    elif name == ENDED:
         texts = {key: event[key] for key in ("outcome", "summary", "exit_code")}
     return EventFacts(
         numbers={key: float(value) for key, value in numbers.items()},
@@ -244,3 +255,88 @@ NAMES: Final[Mapping[str, TrackerKind]] = MappingProxyType(
         ),
     }
 )
+
+
+EVENTS_FILE: Final = "events.jsonl"
+BEGUN: Final = "run.begun"
+STAGE_BEGUN: Final = "stage.begun"
+STAGE_ENDED: Final = "stage.ended"
+STEP: Final = "step"
+METRICS: Final = "metrics"
+CHECK: Final = "check"
+VERDICT: Final = "verdict"
+FILE: Final = "file"
+ENDED: Final = "run.ended"
+"""The last one of a run, unless it was killed."""
+
+
+def live_file(root: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d-%H%M%S")
+    return root / "logs" / f"run-{stamp}-{os.getpid()}-{secrets.token_hex(4)}.{EVENTS_FILE}"
+
+
+class EventStream:
+    """Appends events to a file. What cannot be written costs the run nothing: `is_whole` says so."""
+
+    def __init__(self, file: Path, *, below: Path) -> None:
+        """Open a file that is not there yet; no folder from `below` down to it may be a link."""
+        self.file = file
+        self.is_whole = True
+        self._below = below
+        self._stream: BinaryIO | None = None
+        try:
+            self._stream = open_new(file, below=below)
+            # Until the first event stands in it, another run takes one that nobody holds for left over.
+            if not leases.hold(self._stream.fileno()):
+                self._stream.close()
+                self._stream = open_new(file, below=below)
+                leases.hold(self._stream.fileno())
+        except OSError:
+            self.is_whole = False
+
+    def write(self, event: str, **fields: Any) -> None:
+        self.append(line_of(event, **fields))
+
+    def append(self, line: str) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(line.encode("utf-8"))
+            self._stream.flush()
+        except OSError:
+            # Half a line may stand there, so nothing is written behind it.
+            self.is_whole = False
+            self.close()
+
+    def close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def text(self) -> str:
+        """Return what was written; what cannot be read back is not whole."""
+        try:
+            return self.file.read_text(encoding="utf-8")
+        except (OSError, ValueError):
+            self.is_whole = False
+            return ""
+
+    def discard(self) -> None:
+        self.close()
+        with contextlib.suppress(OSError):
+            remove(self.file, below=self._below)
+
+
+def line_of(event: str, **fields: Any) -> str:
+    """Return an event with the time, as a line. Fields that are None, and numbers that are none, are left out."""
+    time = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+    def known(given: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: known(value) if isinstance(value, Mapping) else value
+            for name, value in given.items()
+            if value is not None and not (isinstance(value, float) and not math.isfinite(value))
+        }
+
+    return json.dumps({"event": event, "time": time, **known(fields)}, ensure_ascii=False) + "\n"

@@ -14,8 +14,7 @@ from engine.data.reading.sources import fetch_all, read_all, sources_read
 from engine.data.splitting.subsets import Fold
 from engine.data.unlabelled import UnlabelledRows, unlabelled_rows
 from engine.inference import predict
-from engine.inference.baselines.notes import note
-from engine.inference.baselines.runner import Asker, facts_of
+from engine.inference.baselines.runner import Asker, facts_of, note
 from engine.inference.cached import judged_validation
 from engine.metrics.predictions import Judging, read_predictions
 from engine.metrics.scoring import score

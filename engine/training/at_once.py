@@ -21,8 +21,7 @@ from engine.artifacts.stage import AtOnce, StageContext
 from engine.environment import tool_versions
 from engine.errors import EngineError, Problem, StageError
 from engine.failures import as_engine_error
-from engine.files.reading import parse_json
-from engine.files.user import STORE_KEY
+from engine.files.reading import STORE_KEY, parse_json
 from engine.process import interrupts
 from engine.process.child import Child, HangsError
 from engine.process.policies import TOOLS

@@ -11,7 +11,7 @@ from engine.backends.base import numbered
 from engine.environment import own_llama_cpp, version_of
 from engine.errors import Problem, Severity, StageError
 from engine.files import reading
-from engine.parity.ladder import CORPUS
+from engine.inference.ladder import CORPUS
 from engine.recipe.model import FewerLayers, Method, Scratch
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.words import nearest
@@ -158,8 +158,8 @@ def _check_converter(context: StageContext, base: Path, rows: str) -> list[str]:
     StageError X772: the GGUF converter does not know the tokenizer.
     """
     # No plan reads a vocabulary.
+    from engine.inference.exported_files import TOOLS
     from engine.inference.template_check import corpus, known_texts
-    from engine.parity.files import TOOLS
     from engine.process.start import working_folder
     from engine.runtime.gguf.convert import write_vocabulary  # brings torch
     from engine.runtime.llama.client import Request, ask_gguf

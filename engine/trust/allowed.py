@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import RecipeError, StoreError
-from engine.files.reading import open_regular, parse_json, read_text
-from engine.files.user import config_folder, state_folder
+from engine.files.reading import config_folder, open_regular, parse_json, read_text, state_folder
 from engine.files.writing import write_text
 from engine.trust.hosts import HOSTS, Address, parse_host
 from engine.trust.project import lies_below, real_place

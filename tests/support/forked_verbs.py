@@ -34,7 +34,7 @@ MODULES: Final = (
         "engine.review",
         "engine.runs.compare",
         "engine.drafting.draft",
-        "engine.data_view.view",
+        "engine.runs.data_view",
         "jsonschema",
     ),
     "pyarrow.parquet",

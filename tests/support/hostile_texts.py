@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import yaml
 
-from engine.render.html.markup import escaped as html_text
+from engine.render.html_markup import escaped as html_text
 from engine.render.markdown import code, fenced, plain, prose
-from engine.trust.redaction import redacted
+from engine.trust.hosts import redacted
 from support.hostile_places import project
 from support.hostile_table import Ask, Case, ask
 from support.hostile_victim import KEY, Victim

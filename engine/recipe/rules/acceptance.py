@@ -8,8 +8,8 @@ from engine.kinds import KINDS
 from engine.recipe.baselines import written_baselines
 from engine.recipe.metrics import FREE, OF_FILES, leaves, spec_of
 from engine.recipe.rules import Problems, rule
-from engine.recipe.rules.data import no_such_label
 from engine.recipe.rules.splits import may_have_folds
+from engine.recipe.rules.task import no_such_label
 from engine.recipe.teacher import RATIOS
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import FilledText

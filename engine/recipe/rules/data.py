@@ -5,12 +5,12 @@ from itertools import combinations
 from math import inf
 from typing import Any, Final
 
-from engine.errors import Problem, listed
+from engine.errors import listed
 from engine.kinds import KINDS
 from engine.recipe.prompt import TemplateError, fields
 from engine.recipe.references import REPLAY_SOURCES
 from engine.recipe.rules import Problems, rule
-from engine.recipe.rules.kinds import reads_input
+from engine.recipe.rules.task import no_such_label, reads_input
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import with_suggestion
@@ -57,13 +57,6 @@ def targets_are_labels(recipe: FilledText) -> Problems:
     for target in label["bins"]:
         if target not in labels:
             yield no_such_label(recipe, target, (*_LABEL, "bins", target), key=True)
-
-
-def no_such_label(recipe: FilledText, name: str, at: KeyPath, *, key: bool = False) -> Problem:
-    labels, few = recipe["task"].get("labels", []), 12
-    known = f"labels are {', '.join(labels)}" if len(labels) <= few else f"{len(labels)} labels"
-    hint = with_suggestion(known, name, labels)
-    return recipe.problem("R212", f"no such label: {show(name)}", at=at, key=key, hint=hint)
 
 
 @rule("data.label", "task.labels")

@@ -10,8 +10,8 @@ from engine.evidence import Report
 from engine.files.reading import parse_json
 from engine.render import markdown, terminal
 from engine.render.blocks import Prose
-from engine.render.html.elements import GLYPHS, element, html_page, inline
-from engine.render.html.markup import Markup, join, tag
+from engine.render.html_elements import GLYPHS, element, html_page, inline
+from engine.render.html_markup import Markup, join, tag
 from engine.render.labels import checks_of, commands_and_advice, is_open, outcome_of
 from engine.render.number_format import duration, size
 from engine.render.progress import WIDTH

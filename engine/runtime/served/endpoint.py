@@ -37,8 +37,7 @@ from engine.runtime.served.http_client import (
     server_problem,
 )
 from engine.store.store import storage_problem
-from engine.trust.hosts import is_never_sent
-from engine.trust.redaction import redacted_value
+from engine.trust.hosts import is_never_sent, redacted_value
 from engine.values import Value, to_json
 
 MOST_NAMED = 5

@@ -23,10 +23,12 @@ from engine.trust.hosts import (
     UnsafeAddressError,
     has_proxy,
     is_ip,
+    keep_secret,
     parse_address,
     places_of,
+    redacted,
+    redacted_value,
 )
-from engine.trust.redaction import keep_secret, redacted, redacted_value
 from engine.values import Value
 
 MOST_BYTES: Final = 16 * 1024 * 1024

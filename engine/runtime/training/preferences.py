@@ -16,7 +16,7 @@ from trl.experimental.cpo import CPOConfig, CPOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 from engine.runtime.rendering.chat import Chat
-from engine.runtime.training.parts import OneDevice
+from engine.runtime.training.gradients import OneDevice
 
 COLUMNS: Final = ("prompt", "chosen", "rejected", "completion", "label")
 

@@ -34,21 +34,20 @@ from engine.runtime.rendering.chat import Chat, load_chat
 from engine.runtime.rendering.files import trained_rows
 from engine.runtime.training import callbacks as usage
 from engine.runtime.training.batches import PackedRows, SharedPrefix
-from engine.runtime.training.callbacks import Event, Watch
+from engine.runtime.training.callbacks import Event, Patience, SaveAndStop, StaysEnded, Watch
 from engine.runtime.training.event_file import write_event
-from engine.runtime.training.gradients import keep_unpacked
-from engine.runtime.training.parts import (
+from engine.runtime.training.gradients import (
     OneDevice,
     counted,
     freeze_but,
     keep_full_precision,
+    keep_unpacked,
     layer_count,
     linear_names,
 )
 from engine.runtime.training.rows_seen import AT_ONCE, Written
 from engine.runtime.training.saved_weights import KeepAdapters
 from engine.runtime.training.soft_targets import Distillation, SoftTargetLoss
-from engine.runtime.training.stopping import Patience, SaveAndStop, StaysEnded
 from engine.values import Value
 
 OUTPUT = Path("output")

@@ -11,7 +11,14 @@ from engine.errors import EnvironmentProblem, Problem, Severity
 from engine.files import writing
 from engine.files.digests import SHA256
 from engine.store.manifest import NAME as MANIFEST
-from engine.store.manifest import Artifact, ArtifactFolder, Stored, manifest_text
+from engine.store.manifest import (
+    Artifact,
+    ArtifactFolder,
+    StageKey,
+    Stored,
+    canonical_json,
+    manifest_text,
+)
 from engine.store.remote.objects import (
     ObjectStore,
     RefusedError,
@@ -20,7 +27,6 @@ from engine.store.remote.objects import (
     connect,
 )
 from engine.store.remote.transfer import SharedManifest, fetch, find, send
-from engine.store.signature import StageKey, canonical_json
 from engine.store.store import Build, Store, storage_errors
 from engine.values import Value, replace
 

@@ -15,9 +15,16 @@ from typing import Final
 from engine.files import writing
 from engine.files.digests import SHA256
 from engine.files.reading import parse_json
-from engine.store.manifest import FILES, Artifact, FileEntry, Stored, judged, manifest_record
+from engine.store.manifest import (
+    FILES,
+    Artifact,
+    FileEntry,
+    Stored,
+    judged,
+    make_key,
+    manifest_record,
+)
 from engine.store.remote.objects import ObjectStore, RefusedError
-from engine.store.signature import make_key
 from engine.values import Value, replace
 
 SCHEMA: Final = "shared.v1"

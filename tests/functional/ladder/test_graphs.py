@@ -15,8 +15,8 @@ import pytest
 from engine.bundle.build import make_bundle
 from engine.bundle.verify import check_bundle
 from engine.exporters import onnx as exporter
-from engine.runtime.graph import session
-from engine.runtime.graph.session import GRAPH_FILE
+from engine.runtime import graph_session as session
+from engine.runtime.graph_session import GRAPH_FILE
 from support.project import Outcome, Project
 from support.runs import report, run_folders
 

@@ -12,7 +12,7 @@ from engine.errors import EnvironmentProblem, RecipeError
 from engine.publish import contents
 from engine.publish import hub as publishing
 from engine.sources import hub as online
-from engine.trust.redaction import keep_secret
+from engine.trust.hosts import keep_secret
 from support.hub_server import COMMIT, HubServer, hub_server
 from support.project import Project
 from support.runs import run_folders

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.backends import axolotl, axolotl_gpu, check_backend, load_backend
+from engine.backends import axolotl, check_backend, load_backend
 from engine.backends.base import CompileInputs
 from engine.environment import Device
 from engine.recipe.model import Preference
@@ -23,9 +23,9 @@ DROPS: dict[str, Any] = {"dropout": 0.05, "max_length": 4096}
 @pytest.fixture
 def afresh() -> Iterator[None]:
     """Packages are looked for anew, and once more afterwards."""
-    axolotl_gpu._importable.cache_clear()
+    axolotl._importable.cache_clear()
     yield
-    axolotl_gpu._importable.cache_clear()
+    axolotl._importable.cache_clear()
 
 
 def setting(
@@ -52,7 +52,7 @@ def test_rows_that_share_their_start_have_no_fused_loss_and_no_other_attention(k
 
     assert own_plugins(config) == ["LigerPlugin"]
     assert config[LOSS] is False
-    assert all(config[key] for key in axolotl_gpu.TOKENWISE)
+    assert all(config[key] for key in axolotl.TOKENWISE)
     assert config["attn_implementation"] == "sdpa"
 
 
@@ -156,7 +156,7 @@ def test_every_line_of_a_gpu_says_why() -> None:
     assert reasons["attn_implementation"].startswith("default: flash-attn is installed")
 
 
-@pytest.mark.parametrize("key", [*axolotl_gpu.TOKENWISE, LOSS])
+@pytest.mark.parametrize("key", [*axolotl.TOKENWISE, LOSS])
 def test_kernels_can_be_switched_off_and_not_on(key: str) -> None:
     off, on = (make_recipe("axolotl", overrides=[(key, value)]) for value in (False, True))
 

@@ -10,10 +10,10 @@ from engine.bundle.contents import LEFT_OUT, Contents, has_row_texts, recipe_of,
 from engine.bundle.gates import row_problems
 from engine.bundle.rows import statistics_of
 from engine.evidence import DataFinding, Flip, FormResult, Metric, Report
+from engine.inference.ladder import ModelForm, form_result
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.metrics.verdict import judge, verdict
-from engine.parity.ladder import ModelForm, form_result
 from engine.render.report.page import render_html, render_json
 from engine.values import replace
 from support.reports import accepted, generation, rich

@@ -18,8 +18,8 @@ from engine.estimate.row_tokens import (
     mean,
     padded,
     sampled_sources,
+    trained_lengths,
 )
-from engine.estimate.rows import trained_lengths
 from engine.recipe import load_recipe
 from engine.recipe.model import PathRef, Recipe
 from engine.runtime.rendering.chat import load_chat

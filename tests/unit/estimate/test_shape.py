@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from engine.estimate.base_model import why_unknown
 from engine.estimate.shape import (
     blank_shape,
     shape_of_config,
     shape_of_folder,
+    why_unknown,
     with_layers,
 )
 from engine.recipe.model import HubRef, NewTokenizer, PathRef, Scratch

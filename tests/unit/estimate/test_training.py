@@ -7,11 +7,11 @@ import pytest
 
 from engine.backends.usage import Spent, Usage
 from engine.errors import StageError
-from engine.estimate.base_model import refuse_unfit
 from engine.estimate.cost import Batch, operations, peak, trainable_parameters
 from engine.estimate.devices import named_device
 from engine.estimate.measured import Measurement
-from engine.estimate.rows import Workload
+from engine.estimate.row_tokens import Workload
+from engine.estimate.shape import refuse_unfit
 from engine.estimate.training import Known, course_of, estimate_from, known_of
 from engine.recipe.model import FewerLayers, Method, PathRef, Preference, Recipe
 from engine.store import Store

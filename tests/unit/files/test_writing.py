@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.files import leases
-from engine.files.user import cache_folder, config_folder, state_folder
+from engine.files.reading import cache_folder, config_folder, state_folder
 from engine.files.writing import create_text, make_folder, replacing, write_text
 
 

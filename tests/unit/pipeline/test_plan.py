@@ -4,7 +4,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from engine.backends import axolotl_gpu
+from engine.backends import axolotl
 from engine.lock.draw import RECORDED, ExpectedDraw, LockMatch, draw_of, inputs_of, recorded_rows
 from engine.lock.file import Lock, LockedSplit
 from engine.pipeline.plan import (
@@ -216,7 +216,7 @@ def test_kernels_of_a_gpu_are_part_of_what_is_trained_with_them(
     inputs = PlanInputs(device=device, sources=({"sha256": "ab" * 32},), base_model={})
     found = []
     for packages in ((), ("liger-kernel",)):
-        monkeypatch.setattr(axolotl_gpu, "_importable", lambda packages=packages: packages)
+        monkeypatch.setattr(axolotl, "_importable", lambda packages=packages: packages)
         stages = plan_run(sized, store, inputs=inputs).stages
         found.append({stage.name: stage.key.digest for stage in stages if stage.key})
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.files.user import bytecode_folder
+from engine.files.reading import bytecode_folder
 from engine.process import bytecode, policies
 from engine.process import start as processes
 from engine.process.confine import available

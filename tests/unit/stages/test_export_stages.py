@@ -12,8 +12,8 @@ from engine.evidence import (
     Scores,
     Verdict,
 )
-from engine.parity import ladder as rungs
-from engine.parity.files import leaving
+from engine.inference import ladder as rungs
+from engine.inference.exported_files import leaving
 from engine.recipe.model import MaxDrop, Threshold
 from engine.runtime.llama import client
 from engine.stages import quantize, verify

@@ -15,7 +15,7 @@ from engine.process import interrupts
 from engine.store import Store, make_key
 from engine.store.root import remove_leftovers
 from engine.store.runs import RECORD, UNFINISHED, Runs, _held, latest_accepted, write_text
-from engine.tracking.stream import EventStream
+from engine.tracking.trackers import EventStream
 from support.damages import DAMAGES
 from support.paths import ROOT, TESTS
 

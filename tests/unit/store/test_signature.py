@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EnvironmentProblem
-from engine.files.user import STORE_KEY
-from engine.store import signature
-from engine.store.signature import Origin, origin_of, sign
+from engine.files.reading import STORE_KEY
+from engine.store import manifest
+from engine.store.manifest import Origin, origin_of, sign
 
 RECORD = {"schema": "run.v1", "outcome": "accepted", "seconds": 1.5}
 
@@ -69,7 +69,7 @@ def test_the_key_is_for_its_user_alone(state: Path) -> None:
 def test_users_of_one_home_get_one_key(state: Path) -> None:
     """Each of eight finds no key at first, as processes that start together do."""
     place = state / "store.key"
-    make = signature._make
+    make = manifest._make
     with ThreadPoolExecutor(8) as pool:
         keys = set(pool.map(make, [place] * 8))
 

@@ -11,7 +11,7 @@ import pytest
 from engine.errors import EnvironmentProblem, StoreError
 from engine.files.digests import sha256_of
 from engine.store import DamagedError, Store, Stored, make_key, storage_problem
-from engine.store.signature import sign
+from engine.store.manifest import sign
 from engine.store.store import MARK, SMALL
 
 KEY = make_key({"stage": "data", "revision": 1})

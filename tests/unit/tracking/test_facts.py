@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.tracking.stream import EventStream, line_of
-from engine.tracking.trackers import EventFacts, facts_of, settings_of
+from engine.tracking.trackers import EventFacts, EventStream, facts_of, line_of, settings_of
 
 EVENTS: dict[str, tuple[dict[str, Any], EventFacts]] = {
     "a step": (

@@ -11,15 +11,14 @@ from typing import Any
 
 import pytest
 
-from engine.tracking import follow, stream
-from engine.tracking.stream import line_of
-from engine.tracking.trackers import MOST_LETTERS
+from engine.tracking import follow, trackers
+from engine.tracking.trackers import MOST_LETTERS, line_of
 
-BEGUN = line_of(stream.BEGUN, recipe="tiny", method={"rank": 8})
-STEP = line_of(stream.STEP, stage="train", step=3, steps=4, values={"loss": 0.5})
-VERDICT = line_of(stream.VERDICT, stage="gate", status="pass")
+BEGUN = line_of(trackers.BEGUN, recipe="tiny", method={"rank": 8})
+STEP = line_of(trackers.STEP, stage="train", step=3, steps=4, values={"loss": 0.5})
+VERDICT = line_of(trackers.VERDICT, stage="gate", status="pass")
 ENDED = line_of(
-    stream.ENDED,
+    trackers.ENDED,
     recipe="tiny",
     outcome="refused",
     summary="tiny is not it",
@@ -119,7 +118,7 @@ def test_many_numbers_are_sent_in_parts(
     client: _Calls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = {f"f1.{number}": 0.5 for number in range(MOST_LETTERS + 1)}
-    metrics = line_of(stream.METRICS, stage="evaluate", of="holdout", values=values)
+    metrics = line_of(trackers.METRICS, stage="evaluate", of="holdout", values=values)
 
     followed("mlflow", BEGUN + metrics + ENDED, tmp_path, monkeypatch)
 

@@ -14,7 +14,7 @@ from engine.errors import EngineError
 from engine.tracking.followers import following, messages_to, tracker_of
 from engine.tracking.trackers import NAMES
 from engine.trust.allowed import from_options
-from engine.trust.redaction import redacted
+from engine.trust.hosts import redacted
 
 WANDB = "wandb=https://api.wandb.ai"
 REFUSED = {

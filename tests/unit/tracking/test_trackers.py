@@ -9,25 +9,25 @@ from pathlib import Path
 import pytest
 
 from engine.errors import Problem
-from engine.tracking import stream
+from engine.tracking import trackers
 from engine.tracking.followers import Follower, following, messages_to, tracker_of
-from engine.tracking.stream import line_of
+from engine.tracking.trackers import line_of
 from engine.trust.allowed import from_options
 
 pytestmark = pytest.mark.thorough
 
 EVENTS = (
-    line_of(stream.BEGUN, recipe="tiny", method={"rank": 8}),
-    line_of(stream.STEP, stage="train", step=3, steps=4, values={"loss": 0.5}),
-    line_of(stream.VERDICT, stage="gate", status="pass"),
+    line_of(trackers.BEGUN, recipe="tiny", method={"rank": 8}),
+    line_of(trackers.STEP, stage="train", step=3, steps=4, values={"loss": 0.5}),
+    line_of(trackers.VERDICT, stage="gate", status="pass"),
     line_of(
-        stream.ENDED, recipe="tiny", outcome="accepted", summary="it is", exit_code=0, seconds=1
+        trackers.ENDED, recipe="tiny", outcome="accepted", summary="it is", exit_code=0, seconds=1
     ),
 )
 
 
 def follow(one: Follower, root: Path, *events: str) -> list[Problem]:
-    file = stream.live_file(root)
+    file = trackers.live_file(root)
     with following([one], file, root) as problems:
         file.write_text("".join(events or EVENTS), encoding="utf-8")
     return problems
@@ -62,7 +62,7 @@ def test_mlflow_keeps_the_number_of_every_label(tmp_path: Path) -> None:
         pytest.skip("mlflow is not installed")
     tmp_path.chmod(0o700)
     values = {f"f1.{label}": number / 20 for number, label in enumerate(ODD)}
-    event = line_of(stream.METRICS, stage="evaluate", of="holdout", values=values)
+    event = line_of(trackers.METRICS, stage="evaluate", of="holdout", values=values)
 
     problems = follow(tracker_of("mlflow", from_options([], [], [])), tmp_path, EVENTS[0], event)
 

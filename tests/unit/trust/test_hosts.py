@@ -8,10 +8,10 @@ import pytest
 
 from engine.cli.main import main
 from engine.errors import RecipeError
+from engine.trust import hosts
 from engine.trust.allowed import Allowed, forget, from_options, projects, records, trust, trusted
 from engine.trust.hosts import AddressKind, is_never_sent, kind_of, parse_address, parse_host
 from engine.trust.project import project_of
-from engine.trust.redaction import redacted, redacted_value, secrets_of
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ KEY = "sk-Secret/Key+123=4&5"
     ],
 )
 def test_no_form_of_a_key_is_left(form: str) -> None:
-    output = redacted(f"before {form} after", [KEY])
+    output = hosts.redacted(f"before {form} after", [KEY])
 
     assert output.startswith("before ")
     assert output.endswith(" after")
@@ -154,17 +154,20 @@ def test_no_form_of_a_key_is_left(form: str) -> None:
 
 @pytest.mark.parametrize("key", ["EMPTY", "none", "ollama", "", "test"])
 def test_a_word_that_is_no_key_stays_in_answers(key: str) -> None:
-    assert redacted("the label is none, EMPTY or test", [key]) == "the label is none, EMPTY or test"
+    assert (
+        hosts.redacted("the label is none, EMPTY or test", [key])
+        == "the label is none, EMPTY or test"
+    )
 
 
 def test_a_short_key_goes_where_it_stands_alone() -> None:
-    assert redacted("abc12 xabc12", ["abc12"]) == "[key] xabc12"
+    assert hosts.redacted("abc12 xabc12", ["abc12"]) == "[key] xabc12"
 
 
 def test_every_text_of_an_answer_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.trust.redaction._kept", {KEY})
+    monkeypatch.setattr("engine.trust.hosts._kept", {KEY})
 
-    output = json.dumps(redacted_value({KEY: [{"a": f"Bearer {KEY}"}, 1, None, True]}))
+    output = json.dumps(hosts.redacted_value({KEY: [{"a": f"Bearer {KEY}"}, 1, None, True]}))
 
     assert output == '{"[key]": [{"a": "Bearer [key]"}, 1, null, true]}'
 
@@ -172,7 +175,7 @@ def test_every_text_of_an_answer_is_looked_at(monkeypatch: pytest.MonkeyPatch) -
 def test_variables_are_secret_by_their_names() -> None:
     secret = {"MY_API_KEY": "first-value", "GH_TOKEN": "second-value", "db_password": "third-value"}
 
-    assert secrets_of({**secret, "LANG": "a-language", "AUTH": "1"}) == tuple(secret.values())
+    assert hosts.secrets_of({**secret, "LANG": "a-language", "AUTH": "1"}) == tuple(secret.values())
 
 
 # The user's word: where it stands, what it is bound to, and what is not believed.

@@ -11,7 +11,7 @@ from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.floors import by_frequency, by_xz, majority, moved_answers, svm
 from engine.inference.baselines.models import linear
-from engine.inference.baselines.notes import note
+from engine.inference.baselines.runner import note
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
 from engine.recipe.baselines import DEFAULT_ENCODER

@@ -9,8 +9,7 @@ import pytest
 from engine.data.examples.example import Example
 from engine.data.splitting.subsets import Fold
 from engine.inference.baselines.models import ask_file
-from engine.inference.baselines.served import ask_served, note_of
-from engine.inference.baselines.shots import BaselinePredictions, Question
+from engine.inference.baselines.shots import BaselinePredictions, Question, ask_served, note_of
 from engine.inference.predict import PredictionInputs
 from engine.recipe.model import Baseline, Endpoint
 from support.chat_service import Body, Service, serving

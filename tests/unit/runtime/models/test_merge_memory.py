@@ -31,7 +31,7 @@ MEASURE = """
 import json, sys
 from pathlib import Path
 from engine.runtime.models.merge import merge_adapter
-from engine.runtime.models.merge_audit import check_merge
+from engine.runtime.models.merge import check_merge
 
 class Silent:
     def update(self, *words): pass

@@ -14,8 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from engine.errors import StageError
 from engine.runtime.models import merge
-from engine.runtime.models.merge import merge_adapter
-from engine.runtime.models.merge_audit import check_copy, check_merge
+from engine.runtime.models.merge import check_copy, check_merge, merge_adapter
 from engine.runtime.models.weights import weight_files
 
 SHAPES = {

@@ -12,19 +12,19 @@ from torch.distributed.fsdp import fully_shard
 from transformers import AutoConfig, AutoModelForCausalLM, TrainingArguments, get_scheduler
 
 from engine.errors import StageError
-from engine.runtime.training.in_force import (
-    other_decay,
-    other_optimizer,
-    rate_difference,
-    setting_arguments,
-)
-from engine.runtime.training.parts import (
+from engine.runtime.training.gradients import (
     counted,
     freeze_but,
     layer_count,
     linear_names,
     parameters_of,
     whole_on_gpu,
+)
+from engine.runtime.training.in_force import (
+    other_decay,
+    other_optimizer,
+    rate_difference,
+    setting_arguments,
 )
 from engine.runtime.training.preferences import TRAINERS
 from engine.runtime.training.sft import OF_TOKENS, Folders, SftArguments, arguments, train_on

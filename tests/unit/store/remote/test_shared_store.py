@@ -143,7 +143,7 @@ def _edited(change: Callable[[dict[str, Any]], object]) -> Callable[[Held, Artif
 
 def _signed(change: Callable[[dict[str, Any]], object]) -> Callable[[Held, Artifact], None]:
     def edit(fields: dict[str, Any]) -> None:
-        from engine.store.signature import sign
+        from engine.store.manifest import sign
 
         record = fields["manifest"]
         change(record)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from engine.evidence import Status
 from engine.render import blocks
 from engine.render.blocks import Section
-from engine.render.html.markup import (
+from engine.render.html_markup import (
     Markup,
     draw_track,
     escaped,
@@ -73,7 +73,7 @@ def _section(anchor: str, section: Section) -> Markup:
 
 
 def _page_head(title: str) -> Markup:
-    style = files("engine.render.html").joinpath("style.css").read_text(encoding="utf-8")
+    style = files("engine.render").joinpath("html", "style.css").read_text(encoding="utf-8")
     # Only this style is let through: whatever a text of the data slips in, no other one and no
     # script.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()

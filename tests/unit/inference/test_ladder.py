@@ -8,10 +8,8 @@ import pytest
 
 from engine.bundle.contents import recipe_of
 from engine.evidence import Scores, Status
-from engine.metrics.predictions import Judging, Prediction
-from engine.metrics.scoring import score
-from engine.parity.files import speed_notes
-from engine.parity.ladder import (
+from engine.inference.exported_files import speed_notes
+from engine.inference.ladder import (
     SAMPLED,
     ModelForm,
     form_result,
@@ -21,6 +19,8 @@ from engine.parity.ladder import (
     settings_check,
     shift_checks,
 )
+from engine.metrics.predictions import Judging, Prediction
+from engine.metrics.scoring import score
 from engine.render.report.sections.export import machine
 from engine.values import replace
 

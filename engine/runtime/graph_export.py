@@ -1,4 +1,4 @@
-"""Writes a model folder as a graph: `python -m engine.runtime.graph.convert_worker MODEL TARGET PRECISION`.
+"""Writes a model folder as a graph: `python -m engine.runtime.graph_export MODEL TARGET PRECISION`.
 
 In a process of its own: tracing needs several times the memory of the model.
 """
@@ -11,7 +11,7 @@ import onnx_ir
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
-from engine.runtime.graph.session import GRAPH_FILE, INPUTS
+from engine.runtime.graph_session import GRAPH_FILE, INPUTS
 from engine.runtime.models.load import DTYPES, load_whole
 
 ROWS, TOKENS = 2, 11

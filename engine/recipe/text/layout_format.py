@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.errors import EngineError
-from engine.recipe.text.layout.tree import (
+from engine.recipe.text.layout_tree import (
     Collection,
     Item,
     Node,

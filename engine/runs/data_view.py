@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 from engine.artifacts import results
 from engine.artifacts.stage import training_text
 from engine.data.examples.example import iter_examples
-from engine.data_view.rows import (
+from engine.environment import detect_device, tool_versions
+from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
+from engine.estimate.row_tokens import known_rows
+from engine.evidence import DataSummary
+from engine.evidence.data import DataView, TrainingRows
+from engine.kinds import Turns
+from engine.pipeline.data_outlook import power_estimates, too_few_groups
+from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
+from engine.pipeline.plan import collect_inputs
+from engine.recipe.model import Recipe
+from engine.recipe.references import has_new_tokenizer
+from engine.recipe.sweeps import by_length, own_words
+from engine.runs.shown_rows import (
     SEEN,
     Files,
     ViewOptions,
@@ -27,18 +39,6 @@ from engine.data_view.rows import (
     thumbs,
     token_view,
 )
-from engine.environment import detect_device, tool_versions
-from engine.errors import DataError, EngineError, ExitCode, Problem, RecipeError
-from engine.estimate.rows import known_rows
-from engine.evidence import DataSummary
-from engine.evidence.data import DataView, TrainingRows
-from engine.kinds import Turns
-from engine.pipeline.data_outlook import power_estimates, too_few_groups
-from engine.pipeline.loop import RunOptions, RunState, Watcher, refuse_interrupted, run_stages
-from engine.pipeline.plan import collect_inputs
-from engine.recipe.model import Recipe
-from engine.recipe.references import has_new_tokenizer
-from engine.recipe.sweeps import by_length, own_words
 from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
 from engine.store import Artifact, Store
 from engine.training.trained_rows import rows_note

@@ -8,8 +8,8 @@ import torch
 
 from engine.errors import StageError
 from engine.render.progress import SilentProgress
-from engine.runtime.graph import session
-from engine.runtime.graph.session import ask_graph
+from engine.runtime import graph_session as session
+from engine.runtime.graph_session import ask_graph
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.scoring.label_scoring import choose
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from engine.errors import EngineError, RecipeError
 from engine.recipe import dump_resolved, load_recipe
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.layout.edit import Edit, with_edits
-from engine.recipe.text.layout.format import formatted
+from engine.recipe.text.layout_edit import Edit, with_edits
+from engine.recipe.text.layout_format import formatted
 from engine.recipe.text.source import parse_source
 from engine.recipe.validation.schema import recipes_dir
 from support.examples import examples
@@ -232,7 +232,7 @@ def test_line_ends_of_a_file_are_kept() -> None:
 
 
 def test_what_would_change_the_meaning_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.recipe.text.layout.format._file", lambda _: ["recipe: v2"])
+    monkeypatch.setattr("engine.recipe.text.layout_format._file", lambda _: ["recipe: v2"])
 
     with pytest.raises(EngineError, match="would change what it says"):
         fmt("recipe: v1\n")

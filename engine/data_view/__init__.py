@@ -1,1 +1,0 @@
-"""The rows that `recipe data` shows, as the model will see them."""

@@ -1,1 +1,0 @@
-"""The writer of one self-contained HTML page."""

@@ -233,14 +233,6 @@ def _at(value: Any, path: KeyPath, at: KeyPath = ()) -> Iterator[tuple[KeyPath, 
         yield from _at(value[path[0]], path[1:], (*at, path[0]))
 
 
-def written_paths(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield every local path of those references as it is written, at its key, with what it refers to."""
-    for at, written, what in written_references(value):
-        for key in ("path", "gguf"):
-            if isinstance(path := written.get(key), str) and path:
-                yield (*at, key), path, what
-
-
 def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
     """Yield every reference of a recipe as `written_references`, and the `gguf` of a baseline as one of its own."""
     if (base := base_reference(recipe.base_model)) is not None:

@@ -92,7 +92,6 @@ def judge_of(value: Synthesize) -> Baseline:
 
 
 MODEL: Final[KeyPath] = ("teacher", "model")
-SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
 NAME: Final = "teacher"
 RATIOS: Final = {"parameters": "max_ratio", "rows_per_second": "min_ratio"}
 """What of `acceptance.against_teacher` is no metric, and which way it is bounded."""
@@ -120,11 +119,6 @@ def model_keys(written: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def is_baseline(teacher: Teacher) -> bool:
     return teacher.model.kind in LEARNED
-
-
-def written_sources(written: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = written.get("inputs", {}).get("sources", [])
-    return found
 
 
 def written_soft(teacher: Teacher) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Rules that span several keys: one function each. Every module of this package is imported here: there is no list.
+"""Rules that span several keys, one function each. Importing the package imports every module in it: there is no list.
 
-The page of each code stands in `engine/codes/rules`. The part under `Wrong` of a page is laid over a valid recipe by
-`tests/unit/recipe/test_rules.py`, which expects the code at the place that `▸` marks; that under `Right`, what changes,
-is laid over both, and nothing is wrong then. `# no KEY` takes a key out.
+The page of each code is in `engine/codes/rules`. `tests/unit/recipe/test_rules.py` lays the part under `Wrong` of a
+page over a valid recipe, and expects the code at the place that `▸` marks; it lays the part under `Right`, the
+correction, over both, and expects no problem. `# no KEY` deletes a key.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,64 +13,48 @@ from typing import Final
 from engine.errors import Problem
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.source import FilledText
-from engine.values import Value
 
 Problems = Iterator[Problem]
 Check = Callable[[FilledText], Problems]
-"""A recipe, defaults filled in, to what is wrong."""
-
-
-class Rule(Value, kw_only=False):
-    check: Check
-    reads: tuple[str, ...]
-    """Keys without which it cannot be checked: where one of them is mistyped, the rule is left out."""
-
-
-RULES: Final[list[Rule]] = []
-"""Every rule of the modules of this package, in the order in which they were imported."""
+RULES: Final[list[tuple[Check, tuple[str, ...]]]] = []
+"""Every rule, and the keys that it reads."""
+_BLOCKING: Final = frozenset({"R105", "R106"})
+"""Missing and mistyped values: a rule cannot read them. It can read a wrong name or a number out of range."""
 
 
 def rule(*reads: str) -> Callable[[Check], Check]:
+    """Register a function as a rule, which is skipped where one of the keys is missing or mistyped."""
 
     def register(check: Check) -> Check:
-        RULES.append(Rule(check, reads))
+        RULES.append((check, reads))
         return check
 
     return register
 
 
-# A rule registers itself when its module is imported, so importing all of them is the whole list.
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-_BLOCKING: Final = frozenset({"R105", "R106"})
-"""After these a rule cannot read what it needs; after a wrong name or range it can."""
-
 
 def check_rules(recipe: FilledText, structure: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return every broken rule; a rule is left out where what it reads is missing or mistyped."""
+    """Return every broken rule; `structure` are the problems that the schema found."""
     structure = tuple(structure)
     blocked = {problem.path for problem in structure if problem.code in _BLOCKING}
     blocked |= {dotted(path) for path in recipe.broken if path}
+    is_sound = not structure and not recipe.broken
 
     def overlap(key: str, at: str) -> bool:
         shorter, longer = sorted((key, at), key=len)
         return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
 
-    return tuple(
-        problem
-        for rule in RULES
-        if not any(overlap(key, at) for key in rule.reads for at in blocked)
-        for problem in _broken(rule, recipe, is_sound=not structure and not recipe.broken)
-    )
-
-
-def _broken(one: Rule, recipe: FilledText, *, is_sound: bool) -> tuple[Problem, ...]:
-    """Return how a recipe breaks a rule; nothing where the rule cannot read one that is refused anyway."""
-    try:
-        return tuple(one.check(recipe))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        # A rule may look at a key beside those that it names, and that one may be the one that is wrong.
-        if is_sound:
-            raise
-        return ()
+    problems: list[Problem] = []
+    for check, reads in RULES:
+        if any(overlap(key, at) for key in reads for at in blocked):
+            continue
+        try:
+            problems += tuple(check(recipe))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # A key that the rule does not name may be wrong. The recipe is refused for that key.
+            if is_sound:
+                raise
+    return tuple(problems)

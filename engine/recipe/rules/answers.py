@@ -1,9 +1,9 @@
-"""Rules about answers: labels that stand in one line, and the schema of an object."""
+"""Rules about answers: labels that fit on one line, and the schema of an object."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.kinds import KINDS, AnswerForm
+from engine.kinds import AnswerForm
 from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern, schema_at
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules import Problems, rule
@@ -15,17 +15,14 @@ from engine.recipe.validation.schema_errors import show
 _SCHEMA: Final = ("task", "schema")
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _DATA: Final = ("const", "enum", "default", "examples")
-"""Keys below which stand values, not schemas."""
+"""Keywords whose values are data, not schemas."""
 _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
 
 
 @rule("task.kind", "task.labels")
 def labels_can_be_joined(recipe: FilledText) -> Problems:
-    task = recipe["task"]
-    kind = KINDS.get(task["kind"])
-    if kind is None or kind.answer is not AnswerForm.LABELS:
-        return
-    for position, label in enumerate(task.get("labels", [])):
+    is_list = recipe.kind.answer is AnswerForm.LABELS
+    for position, label in enumerate(recipe["task"].get("labels", []) if is_list else ()):
         at = ("task", "labels", position)
         if "," in label:
             message = f"{show(label)} holds a comma, which separates labels"
@@ -39,18 +36,17 @@ def labels_can_be_joined(recipe: FilledText) -> Problems:
 @rule("task.kind", "task.schema")
 def schema_can_be_checked(recipe: FilledText) -> Problems:
     schema = recipe["task"].get("schema")
-    kind = KINDS.get(recipe["task"]["kind"])
-    if not isinstance(schema, Mapping) or kind is None or "task.schema" not in kind.reads:
+    if not isinstance(schema, Mapping) or "task.schema" not in recipe.kind.reads:
         return
     if schema.get("type") != "object":
         hint = "write `type: object`; a list can be the value of one of its properties"
         message = "an answer is an object, so its type must be `object`"
         yield recipe.problem("R245", message, at=_SCHEMA, key=True, hint=hint)
-    for at, message in (*_broken(schema), *_inner_faults(schema, schema, _SCHEMA)):
+    for at, message in (*_form_faults(schema), *_inner_faults(schema, schema, _SCHEMA)):
         yield recipe.problem("R245", message, at=at, key=True)
 
 
-def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+def _form_faults(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Yield what draft 2020-12 does not allow, at its place."""
     from jsonschema import Draft202012Validator  # tens of milliseconds
 
@@ -59,34 +55,33 @@ def _broken(schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     for error in checker.iter_errors(schema):
         first.setdefault((*_SCHEMA, *error.path), error)
     for at, error in first.items():
-        found = show(error.instance) if isinstance(error.instance, str) else "this"
+        shown = show(error.instance) if isinstance(error.instance, str) else "this"
         if at[-1] == "type":
-            yield at, f"no such type: {found}; types are {', '.join(_TYPES)}"
+            yield at, f"no such type: {shown}; types are {', '.join(_TYPES)}"
         else:
-            yield at, f"{found} is not allowed here: draft 2020-12 has another form of `{at[-1]}`"
+            yield at, f"{shown} is not allowed here: draft 2020-12 has another form of `{at[-1]}`"
 
 
 def _inner_faults(
-    at_hand: object, root: Mapping[str, Any], at: KeyPath, *, of_names: bool = False
+    node: object, root: Mapping[str, Any], at: KeyPath, *, has_names: bool = False
 ) -> Iterator[tuple[KeyPath, str]]:
-    """Yield bad references and patterns; `of_names`: the keys at hand are the author's and no words of JSON Schema."""
-    if isinstance(at_hand, list):
-        for position, item in enumerate(at_hand):
+    """Yield bad references and patterns; `has_names`: the keys of the node are names of fields, not keywords."""
+    if isinstance(node, list):
+        for position, item in enumerate(node):
             yield from _inner_faults(item, root, (*at, position))
-    if not isinstance(at_hand, Mapping):
+    if not isinstance(node, Mapping):
         return
-    for name, value in at_hand.items():
+    for name, value in node.items():
         here = (*at, name)
-        if isinstance(value, str) and not of_names:
+        if not has_names and isinstance(value, str):
             yield from ((here, fault) for fault in _faults_of(name, value, root))
-        if name == "patternProperties" and not of_names and isinstance(value, Mapping):
+        if not has_names and name == "patternProperties" and isinstance(value, Mapping):
             for pattern in value:
-                yield from (
-                    ((*here, pattern), fault) for fault in _faults_of("pattern", pattern, root)
-                )
-        if name not in _DATA or of_names:
-            names_schemas = not of_names and name in MAPS
-            yield from _inner_faults(value, root, here, of_names=names_schemas)
+                faults = _faults_of("pattern", pattern, root)
+                yield from (((*here, pattern), fault) for fault in faults)
+        if has_names or name not in _DATA:
+            is_map = not has_names and name in MAPS
+            yield from _inner_faults(value, root, here, has_names=is_map)
 
 
 def _faults_of(name: str, value: str, root: Mapping[str, Any]) -> Iterator[str]:
@@ -102,20 +97,20 @@ def _faults_of(name: str, value: str, root: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _reference_faults(reference: str, root: Mapping[str, Any]) -> Iterator[str]:
-    # A file or an address could be read or fetched by whoever checks an answer.
-    if not (reference == "#" or reference.startswith("#/")):
+    # Whoever checks an answer could read or fetch another file or address.
+    if reference != "#" and not reference.startswith("#/"):
         yield f"{show(reference)} is not in this recipe; write `#/$defs/NAME`"
         return
     seen: list[str] = []
-    here: object = {"$ref": reference}
-    while isinstance(here, Mapping) and isinstance(here.get("$ref"), str):
-        reference = here["$ref"]
+    node: object = {"$ref": reference}
+    while isinstance(node, Mapping) and isinstance(node.get("$ref"), str):
+        reference = node["$ref"]
         if reference in seen:
             yield f"{show(reference)} refers to itself and never ends"
             return
         seen.append(reference)
-        here = schema_at(root, reference)
-        if here is None:
+        node = schema_at(root, reference)
+        if node is None:
             yield f"{show(reference)} leads to nothing that describes a value"
 
 

@@ -1,93 +1,71 @@
-"""Rules about what is judged how: abstaining, windows over documents, probes of forgetting, graphs."""
+"""Rules about evaluation: abstaining, windows over documents, probes of forgetting, graphs."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from engine.kinds import KINDS, Decoding
+from engine.kinds import Decoding
 from engine.recipe.methods import FEWEST_TO_CALIBRATE, has_validation
 from engine.recipe.model import ONNX
-from engine.recipe.references import PROBE_KINDS, PROBES, parts_of, written_references
+from engine.recipe.references import PROBE_KINDS, PROBES, parts_of
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.paths import format_of
 from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
 
-_FORMATS: Final = ("jsonl", "json", "csv", "tsv", "parquet")
+_SELECTIVE: Final = ("acceptance", "selective")
+_STRIDE: Final = ("acceptance", "stride")
 
 
 @rule("acceptance.forgetting")
-def names_differ(recipe: FilledText) -> Problems:
+def probes_are_named_and_have_parts(recipe: FilledText) -> Problems:
     forgetting = recipe["acceptance"].get("forgetting") or {}
     seen: set[str] = set()
-    for position, written in enumerate(forgetting.get("probes", ())):
-        is_named = isinstance(written, Mapping)
-        name = written["name"] if is_named else written
+    for position, probe in enumerate(forgetting.get("probes", ())):
+        at: KeyPath = (*PROBES, position)
+        is_named = isinstance(probe, Mapping)
+        name = probe["name"] if is_named else probe
         if name in seen or (is_named and name == "builtin"):
-            at: KeyPath = (*PROBES, position, "name") if is_named else (*PROBES, position)
             message = f"two probes are called {show(name)}"
             if name == "builtin" and name not in seen:
                 message = "`builtin` is the name of the project's own questions"
-            yield recipe.problem("R280", message, at=at, hint="give each its own name")
+            place = (*at, "name") if is_named else at
+            yield recipe.problem("R280", message, at=place, hint="give each its own name")
         seen.add(name)
-
-
-@rule("acceptance.forgetting")
-def rows_can_be_found(recipe: FilledText) -> Problems:
-    """A probe has parts of its kind, a hub data set a split or file, a file a format (R281, R112, R231)."""
-    for at, written, what in written_references(recipe.filled):
-        if what not in ("probe", "text"):
-            continue
-        is_known = what == "probe" and written["kind"] in PROBE_KINDS
-        parts = parts_of(written["kind"]) if is_known else ()
-        for part in written["columns"] if parts else ():
+        parts = parts_of(probe["kind"]) if is_named and probe["kind"] in PROBE_KINDS else ()
+        for part in probe["columns"] if parts else ():
             if part not in parts:
                 hint = suggestion(part, parts, f"parts are {', '.join(parts)}")
-                message = f"{written['kind']} has no part {show(part)}"
-                column = (*at, "columns", part)
+                message, column = (
+                    f"{probe['kind']} has no part {show(part)}",
+                    (*at, "columns", part),
+                )
                 yield recipe.problem("R281", message, at=column, key=True, hint=hint)
-        formats = _FORMATS if what == "probe" else (*_FORMATS, "lines", "text")
-        if "hub" in written and not written.get("split") and "file" not in written:
-            message = "a hub data set needs `split` or `file`"
-            yield recipe.problem("R112", message, at=at, hint="add, for example, `split: test`")
-            continue
-        key = "file" if "file" in written else "path"
-        name = written.get(key)
-        if name is None or format_of(name, written["format"]) in formats:
-            continue
-        message = f"the name {show(name.rsplit('/', 1)[-1])} does not tell a format of rows"
-        hint = f"add `format:` with one of {', '.join(formats)}"
-        yield recipe.problem("R231", message, at=(*at, key), hint=hint)
-
-
-_STRIDE: Final[KeyPath] = ("acceptance", "stride")
 
 
 @rule("task.kind", "acceptance", "method.max_length")
 def stride_moves_a_window(recipe: FilledText) -> Problems:
-    acceptance = recipe["acceptance"]
-    stride = acceptance.get("stride")
-    if stride is None:
+    acceptance, length = recipe["acceptance"], recipe["method"]["max_length"]
+    if (stride := acceptance.get("stride")) is None:
         return
     forgets = (acceptance.get("forgetting") or {}).get("text")
     if recipe["task"]["kind"] != "text" and forgets is None:
         message = "no documents are judged, which a window could move over"
         yield recipe.problem("R399", message, at=_STRIDE, key=True, hint="delete it")
-    elif stride >= recipe["method"]["max_length"]:
-        most = recipe["method"]["max_length"]
-        message = f"a window of {most} tokens has to move by fewer"
-        yield recipe.problem(
-            "R400", message, at=_STRIDE, hint=f"write {max(1, most // 2)}, or delete it"
-        )
+    elif stride >= length:
+        message = f"a window of {length} tokens has to move by fewer"
+        hint = f"write {max(1, length // 2)}, or delete it"
+        yield recipe.problem("R400", message, at=_STRIDE, hint=hint)
 
 
 @rule("export", "task")
 def graphs_are_judged(recipe: FilledText) -> Problems:
-    kind, formats = KINDS.get(recipe["task"]["kind"]), recipe["export"]["formats"]
-    if ONNX in formats and kind is not None and kind.decoding is not Decoding.LABEL_SCORING:
+    formats = recipe["export"]["formats"]
+    if ONNX in formats and recipe.kind.decoding is not Decoding.LABEL_SCORING:
         at = ("export", "formats", formats.index(ONNX))
-        message = f"{kind.name} has no labels that a file of the format {ONNX} could be judged by"
+        message = (
+            f"{recipe.kind.name} has no labels that a file of the format {ONNX} could be judged by"
+        )
         hint = f"leave `{ONNX}` out; gguf and safetensors take every kind"
         yield recipe.problem("R453", message, at=at, hint=hint)
     precision = ("export", "graph_precision")
@@ -96,27 +74,21 @@ def graphs_are_judged(recipe: FilledText) -> Problems:
         yield recipe.problem("R454", message, at=precision, key=True, hint="add `onnx` to formats")
 
 
-_AT: Final = ("acceptance", "selective")
-_CALIBRATE: Final = ("export", "calibrate")
-
-
 @rule("task.kind", "acceptance", "export", "splits", "method.keep")
 def calibration_can_be_done(recipe: FilledText) -> Problems:
-    asked: list[KeyPath] = [_AT] if recipe.has(_AT) else []
-    asked += [_CALIBRATE] if recipe["export"].get("calibrate") else []
-    kind, splits = KINDS.get(recipe["task"]["kind"]), recipe["splits"]
-    size = splits.get("validation", "all")
-    is_counted = isinstance(size, int) and not isinstance(size, bool)
+    keys: list[KeyPath] = [_SELECTIVE] if recipe.has(_SELECTIVE) else []
+    keys += [("export", "calibrate")] if recipe["export"].get("calibrate") else []
+    size = recipe["splits"].get("validation", "all")
     why = ""
-    if splits.get("folds"):
+    if recipe["splits"].get("folds"):
         why = "with `splits.folds` there is no model whose validation rows and holdout are those of the gate"
     elif not has_validation(recipe.filled):
         why = "there are no validation rows to choose temperature and threshold on"
-    elif is_counted and 0 < size < FEWEST_TO_CALIBRATE:
+    elif isinstance(size, int) and 0 < size < FEWEST_TO_CALIBRATE:
         why = f"{size} validation rows are too few: {FEWEST_TO_CALIBRATE} are needed"
-    for at in asked:
-        if kind is not None and kind.decoding is not Decoding.LABEL_SCORING:
-            message = f"{kind.name} has no probabilities of labels to calibrate"
+    for at in keys:
+        if recipe.kind.decoding is not Decoding.LABEL_SCORING:
+            message = f"{recipe.kind.name} has no probabilities of labels to calibrate"
             yield recipe.problem("R417", message, at=at, key=True, hint="delete it")
         if why:
             hint = f"splits: {{validation: …}} of at least {FEWEST_TO_CALIBRATE} rows"
@@ -125,13 +97,12 @@ def calibration_can_be_done(recipe: FilledText) -> Problems:
 
 @rule("acceptance")
 def selective_can_hold(recipe: FilledText) -> Problems:
-    selective = recipe["acceptance"].get("selective", {})
+    words = {"accuracy": "answered right", "coverage": "answered"}
     on_point = recipe["acceptance"]["decide_on"] == "point"
-    for name, bound in selective.items():
+    for name, bound in recipe["acceptance"].get("selective", {}).items():
         least = bound["min"]
         if least > 1 or (least == 1 and not on_point):
-            message = f"no holdout shows that at least {least:g} of all rows are {_WORDS[name]}"
-            yield recipe.problem("R418", message, at=(*_AT, name, "min"), hint="such as 0.95")
-
-
-_WORDS: Final = {"accuracy": "answered right", "coverage": "answered"}
+            message = f"no holdout shows that at least {least:g} of all rows are {words[name]}"
+            yield recipe.problem(
+                "R418", message, at=(*_SELECTIVE, name, "min"), hint="such as 0.95"
+            )

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from math import ceil, gcd, sqrt
-from typing import Any, Final
+from typing import Final
 
-from engine.kinds import KINDS, Turns
+from engine.kinds import Turns
 from engine.recipe.baselines import ASKS_BASE_MODEL, kind_and_spec, written_baselines
 from engine.recipe.methods import ADAPTER_KEYS, ATTENTION, USUAL_BATCH, has_validation
 from engine.recipe.rules import Problems, rule
@@ -16,57 +16,48 @@ from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
 
-SCRATCH: Final[KeyPath] = ("base_model", "scratch")
-_INCOMPARABLE: Final = "perplexity"
-_COMPARABLE: Final = "bits_per_byte"
-
-
-def blank_of(recipe: FilledText) -> Mapping[str, Any] | None:
-    found = recipe["base_model"].get("scratch")
-    return found if isinstance(found, Mapping) else None
+_SCRATCH: Final[KeyPath] = ("base_model", "scratch")
 
 
 @rule("base_model", "method", "task.kind")
 def blank_models_have_sound_sizes(recipe: FilledText) -> Problems:
-    blank, method, kind = blank_of(recipe), recipe["method"], recipe["task"]["kind"]
+    blank, method = recipe["base_model"].get("scratch"), recipe["method"]
     if blank is None or blank["heads"] < 1:
         return
     if method["kind"] != "full":
         message = "a blank model has to be trained whole, not through an adapter"
-        at, hint = ("method", "kind"), "write `kind: full`"
-        yield recipe.problem("R363", message, at=at, hint=hint)
+        yield recipe.problem("R363", message, at=("method", "kind"), hint="write `kind: full`")
     width, heads = blank["width"], blank["heads"]
     if width % (2 * heads):
         fitting = -(-width // (2 * heads)) * 2 * heads
         message = f"width {width} is no even multiple of {heads} heads"
         hint = f"write `width: {fitting}`, or another number of heads"
-        yield recipe.problem("R364", message, at=(*SCRATCH, "heads"), hint=hint)
+        yield recipe.problem("R364", message, at=(*_SCRATCH, "heads"), hint=hint)
     groups = blank.get("kv_heads", heads)
     if groups < 1 or heads % groups:
         message = f"must divide heads {heads}, {groups} does not"
-        yield recipe.problem("R364", message, at=(*SCRATCH, "kv_heads"))
+        yield recipe.problem("R364", message, at=(*_SCRATCH, "kv_heads"))
     if method["max_length"] > (context := blank["context"]):
         message = f"rows of {method['max_length']} tokens do not fit a context of {context}"
         at, hint = ("method", "max_length"), f"write `max_length: {context}`"
         yield recipe.problem("R366", message, at=at, hint=hint)
-    if kind != "text":
-        message = f"a blank model is trained on text; task.kind is `{kind}`"
-        yield recipe.problem("R368", message, at=SCRATCH, key=True, hint="write `kind: text`")
+    if recipe.kind.name != "text":
+        message = f"a blank model is trained on text; task.kind is `{recipe.kind.name}`"
+        yield recipe.problem("R368", message, at=_SCRATCH, key=True, hint="write `kind: text`")
 
 
 @rule("base_model", "acceptance", "task.kind", "baselines")
 def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
-    if blank_of(recipe) is None:
+    if "scratch" not in recipe["base_model"]:
         return
     for section in ("metrics", "over_baselines"):
-        if _INCOMPARABLE in recipe["acceptance"][section]:
-            at = ("acceptance", section, _INCOMPARABLE)
+        if "perplexity" in recipe["acceptance"][section]:
+            at = ("acceptance", section, "perplexity")
             message = "perplexity of another tokenizer compares with nothing"
-            hint = f"bound `{_COMPARABLE}` in its place"
+            hint = "bound `bits_per_byte` in its place"
             yield recipe.problem("R365", message, at=at, key=True, hint=hint)
     for position, written in enumerate(written_baselines(recipe.filled)):
-        kind, _ = kind_and_spec(written)
-        if kind in ASKS_BASE_MODEL:
+        if (kind := kind_and_spec(written)[0]) in ASKS_BASE_MODEL:
             message = f"{kind} asks a blank model, which answers by chance"
             hint = "write `baselines: [byte_frequencies, compressor]`"
             yield recipe.problem("R367", message, at=("baselines", position), hint=hint)
@@ -79,52 +70,37 @@ def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
 @rule("base_model")
 def kept_layers_ascend(recipe: FilledText) -> Problems:
     keep = recipe["base_model"].get("keep_layers")
-    if not isinstance(keep, list):
-        return
-    for position, (one, following) in enumerate(pairwise(keep), 1):
-        if following < one:
-            at = ("base_model", "keep_layers", position)
-            hint = f"write `keep_layers: {sorted(keep)}`"
-            message = f"layer {following} comes after layer {one}"
-            yield recipe.problem("R369", message, at=at, hint=hint)
-            return
+    pairs = list(pairwise(keep)) if isinstance(keep, list) else []
+    falls = [position for position, (layer, following) in enumerate(pairs) if following < layer]
+    if falls:
+        layer, following = pairs[falls[0]]
+        at = ("base_model", "keep_layers", falls[0] + 1)
+        hint = f"write `keep_layers: {sorted(keep)}`"
+        yield recipe.problem(
+            "R369", f"layer {following} comes after layer {layer}", at=at, hint=hint
+        )
 
 
-_AT: Final[KeyPath] = ("method", "preference")
+_PREFERENCE: Final[KeyPath] = ("method", "preference")
 _SINGLE: Final = "kto"
-_LOSSES_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    "answer_weight": ("dpo", "ipo", "simpo"),
-    "gamma": ("simpo",),
-    "desirable_weight": ("kto",),
-    "undesirable_weight": ("kto",),
+_LOSSES_OF: Final[Mapping[str, tuple[tuple[str, ...], float]]] = {
+    "answer_weight": (("dpo", "ipo", "simpo"), 0),
+    "gamma": (("simpo",), 0),
+    "desirable_weight": (("kto",), 1),
+    "undesirable_weight": (("kto",), 1),
 }
-_IDLE: Final[Mapping[str, float]] = {
-    "answer_weight": 0,
-    "gamma": 0,
-    "desirable_weight": 1,
-    "undesirable_weight": 1,
-}
-"""Values that change nothing, which a resolved recipe writes for every loss."""
-
-
-def _loss(recipe: FilledText) -> str | None:
-    kind = KINDS.get(recipe["task"]["kind"])
-    if kind is None or kind.turns is not Turns.PREFERENCE:
-        return None
-    written: Mapping[str, Any] = recipe["method"].get("preference", {})
-    usual = _SINGLE if recipe["data"]["shape"] == "kto" else "dpo"
-    return str(written.get("loss", usual))
+"""By key, the losses that have it, and its idle value, which a resolved recipe writes for every loss."""
 
 
 @rule("task.kind", "method", "acceptance")
 def preferences_are_of_pairs(recipe: FilledText) -> Problems:
-    kind = KINDS.get(recipe["task"]["kind"])
-    if kind is None or kind.turns is Turns.PREFERENCE:
+    kind = recipe.kind
+    if kind.turns is Turns.PREFERENCE:
         return
-    if recipe.has(_AT):
+    if recipe.has(_PREFERENCE):
         message = f"{kind.name} has no pairs of answers to learn from"
         hint = "delete it, or write `kind: preference` under task"
-        yield recipe.problem("R335", message, at=_AT, key=True, hint=hint)
+        yield recipe.problem("R335", message, at=_PREFERENCE, key=True, hint=hint)
     if recipe.has(at := ("acceptance", "drift")):
         message = f"{kind.name} has no chosen answers that could drift"
         yield recipe.problem("R340", message, at=at, key=True, hint="delete it")
@@ -132,9 +108,14 @@ def preferences_are_of_pairs(recipe: FilledText) -> Problems:
 
 @rule("task.kind", "method", "data.shape", "data")
 def loss_fits_the_rows(recipe: FilledText) -> Problems:
-    loss, data, method = _loss(recipe), recipe["data"], recipe["method"]
-    if loss is None:
+    data, method, preference = (
+        recipe["data"],
+        recipe["method"],
+        recipe["method"].get("preference", {}),
+    )
+    if recipe.kind.turns is not Turns.PREFERENCE:
         return
+    loss = preference.get("loss", _SINGLE if data["shape"] == "kto" else "dpo")
     if method["kind"] != "full" and method["dropout"] > 0:
         message = "training on preferences turns dropout off: this would do nothing"
         yield recipe.problem("R336", message, at=("method", "dropout"), hint="delete the line")
@@ -145,15 +126,16 @@ def loss_fits_the_rows(recipe: FilledText) -> Problems:
         yield recipe.problem("R337", message, at=at, hint=hint)
     has_pairs = data["shape"] == "dpo" or data.get("pair") is not None
     is_wrong = (loss == _SINGLE) if has_pairs else (data["shape"] == "kto" and loss != _SINGLE)
-    if recipe.has((*_AT, "loss")) and is_wrong:
+    if recipe.has((*_PREFERENCE, "loss")) and is_wrong:
         rows, other = ("pairs", "dpo") if has_pairs else ("single answers", _SINGLE)
         message = f"{loss} cannot learn from {rows}"
-        yield recipe.problem("R338", message, at=(*_AT, "loss"), hint=f"write `loss: {other}`")
-    for key, losses in _LOSSES_OF.items():
-        place = (*_AT, key)
-        if loss not in losses and recipe.has(place) and method["preference"][key] != _IDLE[key]:
-            message = f"{loss} has no `{key}`; {' and '.join(losses)} have"
-            yield recipe.problem("R339", message, at=place, key=True, hint="delete it")
+        yield recipe.problem(
+            "R338", message, at=(*_PREFERENCE, "loss"), hint=f"write `loss: {other}`"
+        )
+    for key, (losses, idle) in _LOSSES_OF.items():
+        if loss not in losses and preference.get(key, idle) != idle:
+            message, at = f"{loss} has no `{key}`; {' and '.join(losses)} have", (*_PREFERENCE, key)
+            yield recipe.problem("R339", message, at=at, key=True, hint="delete it")
 
 
 BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
@@ -163,7 +145,7 @@ _OVERRIDDEN: Final = {
     "neftune_noise_alpha": "neftune_alpha",
     "loraplus_lr_ratio": "loraplus_lr_ratio",
 }
-"""Keys of trainers that recipes may override, and those of `method` that say the same."""
+"""Keys of trainers that recipes may override, and the keys of `method` for the same option."""
 
 
 @rule("method")
@@ -202,11 +184,11 @@ def ranks_and_targets_fit(recipe: FilledText) -> Problems:
         if not _MODULE.fullmatch(name):
             message = f"`{name}` is no name of a module"
             yield recipe.problem("R347", message, at=at, key=True, hint="such as `q_proj`")
-        # of all linear layers: which there are is known when the base model is at hand
+        # Which linear layers there are is known when the base model is at hand.
         elif not isinstance(targets, str) and name not in targets:
             near = suggestion(name, targets, f"modules with an adapter are {', '.join(targets)}")
             yield recipe.problem("R347", f"`{name}` gets no adapter", at=at, key=True, hint=near)
-        # else twice the rank, or the same everywhere
+        # The default is twice the rank, or with rslora the same everywhere.
         if alpha is not None and not method.get("rslora") and alpha * own % rank:
             message = f"at rank {own} alpha / rank {alpha / rank:g} needs an alpha of {alpha * own / rank:g}"
             hint = f"write a rank that {rank // gcd(alpha, rank)} divides, or `alpha: {max(1, alpha // rank) * rank}`"
@@ -215,19 +197,16 @@ def ranks_and_targets_fit(recipe: FilledText) -> Problems:
 
 @rule("method", "task.kind")
 def loss_has_a_choice(recipe: FilledText) -> Problems:
-    kind = KINDS.get(recipe["task"]["kind"])
-    if "loss_on" not in recipe["method"] or kind is None:
-        return
-    message = "" if kind.has_turns else "every token of a text is learned from anyway"
-    if kind.turns is Turns.PREFERENCE:
+    message = "" if recipe.kind.has_turns else "every token of a text is learned from anyway"
+    if recipe.kind.turns is Turns.PREFERENCE:
         message = "of preferences answers are compared, and nothing else is learned from"
-    if message:
+    if message and "loss_on" in recipe["method"]:
         at = ("method", "loss_on")
         yield recipe.problem("R349", message, at=at, key=True, hint="delete the line")
 
 
 @rule("method", "backend")
-def options_stand_once(recipe: FilledText) -> Problems:
+def options_are_written_once(recipe: FilledText) -> Problems:
     overrides = recipe["backend"]["overrides"]
     for key, own in _OVERRIDDEN.items():
         if key in overrides and own in recipe["method"]:
@@ -239,7 +218,7 @@ def options_stand_once(recipe: FilledText) -> Problems:
 @rule("method")
 def numbers_fit_each_other(recipe: FilledText) -> Problems:
     method = recipe["method"]
-    # A batch that is not written is a multiple of the other one.
+    # The default of one is a multiple of the other.
     batch, micro = method.get("batch_size") or 0, method.get("micro_batch_size") or 0
     if batch > 0 and micro > 0 and batch % micro:
         fitting = max(size for size in range(1, min(micro, batch) + 1) if batch % size == 0)
@@ -283,19 +262,19 @@ def steps_and_tokens_agree(recipe: FilledText) -> Problems:
 KEEPING_APART: Final = ("sdpa", "eager")
 """Kinds of attention that see only their own document of a packed row."""
 MIXING: Final = ("nanotron", "unsloth")
-"""Backends that do not."""
+"""Backends whose attention sees the other documents."""
 
 
 @rule("method", "backend")
 def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
     method, backend = recipe["method"], recipe["backend"]
-    asked = backend["overrides"].get("attn_implementation")
+    attention = backend["overrides"].get("attn_implementation")
     if method.get("tokens") is not None and not method["packing"]:
         message = "without packing, rows have as many tokens as they happen to have"
         hint = "add `packing: true`, or write `epochs` instead"
         yield recipe.problem("R354", message, at=("method", "tokens"), hint=hint)
-    if method["packing"] and asked not in (None, *KEEPING_APART):
-        message = f"{show(asked)} does not keep the documents of a packed row apart"
+    if method["packing"] and attention not in (None, *KEEPING_APART):
+        message = f"{show(attention)} does not keep the documents of a packed row apart"
         at = ("backend", "overrides", "attn_implementation")
         yield recipe.problem("R355", message, at=at, hint="delete the line")
     if method["packing"] and backend["name"] in MIXING:
@@ -305,9 +284,11 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
 
 @rule("method.scheduler")
 def decay_has_a_use(recipe: FilledText) -> Problems:
-    one = recipe["method"]["scheduler"]
-    if not isinstance(one, str) and one["name"] != "constant_then_decay" and "decay" in one:
-        message = f"{one['name']} falls over all steps after warm-up"
+    scheduler = recipe["method"]["scheduler"]
+    if isinstance(scheduler, str) or scheduler["name"] == "constant_then_decay":
+        return
+    if "decay" in scheduler:
+        message = f"{scheduler['name']} falls over all steps after warm-up"
         at = ("method", "scheduler", "decay")
         hint = "delete it, or write `name: constant_then_decay`"
         yield recipe.problem("R356", message, at=at, hint=hint)
@@ -320,7 +301,7 @@ def curves_and_folds_have_validation(recipe: FilledText) -> Problems:
         message = "a learning curve is judged on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
         yield recipe.problem("R270", message, at=("learning_curve",), hint=hint)
-    if recipe["splits"]["folds"] == 2 and has_rows:  # the one number
+    if recipe["splits"]["folds"] == 2 and has_rows:
         message = "with 2 folds the second training has no validation rows"
         hint = "write `folds: 3` or more, or `validation: 0`"
         yield recipe.problem("R271", message, at=("splits", "folds"), hint=hint)

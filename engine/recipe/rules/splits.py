@@ -16,13 +16,8 @@ _ROUNDING: Final = 1e-9
 @rule("splits", "data.sample")
 def sizes_share_the_rows(recipe: FilledText) -> Problems:
     written = {name: recipe["splits"].get(name, "all") for name in NAMES}
-    sizes = {
-        name: size
-        for name, size in written.items()
-        # `true` is an int in Python; the schema reports it.
-        if isinstance(size, int | float) and not isinstance(size, bool)
-    }
-    # `validation: 0` is written with fractions too: no rows are no rows.
+    sizes = {name: size for name, size in written.items() if not isinstance(size, str)}
+    # `validation: 0` goes with fractions, too.
     is_mixed = len({isinstance(size, float) for size in sizes.values() if size != 0}) > 1
     if is_mixed:
         message = "sizes must be all rows (400) or all fractions (0.4)"
@@ -50,7 +45,7 @@ def validation_steers(recipe: FilledText) -> Problems:
 
 
 def may_have_folds(recipe: FilledText) -> bool:
-    """Return whether rows are drawn, which folds need; where they are divided otherwise, each has its place."""
+    """Return whether rows are drawn, as folds need; otherwise files, a column or an order divides them."""
     return _way(recipe) not in ("files", "column", *BY_ORDER)
 
 
@@ -60,29 +55,26 @@ def _way(recipe: FilledText) -> str:
 
 
 @rule("splits")
-def folds_stand_alone(recipe: FilledText) -> Problems:
-    splits = recipe["splits"]
+def folds_exclude_a_holdout(recipe: FilledText) -> Problems:
+    splits, at = recipe["splits"], ("splits", "folds")
     if not splits["folds"]:
         return
     if splits["folds"] == 1:
         message = "one fold leaves nothing to train on; at least 2"
-        yield recipe.problem("R261", message, at=("splits", "folds"))
+        yield recipe.problem("R261", message, at=at)
     if "holdout" in splits:
-        message = "splits.folds is there: the holdout is one fold"
-        hint = "delete one of the two"
+        message, hint = "splits.folds is there: the holdout is one fold", "delete one of the two"
         yield recipe.problem("R261", message, at=("splits", "holdout"), key=True, hint=hint)
     if not may_have_folds(recipe):
         message = f"folds are drawn; `by: {_way(recipe)}` says where each row belongs"
         hint = "use stratified, random or group"
-        yield recipe.problem("R261", message, at=("splits", "folds"), key=True, hint=hint)
+        yield recipe.problem("R261", message, at=at, key=True, hint=hint)
 
 
 @rule("splits", "data.sources")
 def files_give_a_holdout(recipe: FilledText) -> Problems:
-    if _way(recipe) != "files":
-        return
-    into = {one.get("into") for one in recipe["data"]["sources"]}
-    if None in into:  # R253 reports it
+    into = {source.get("into") for source in recipe["data"]["sources"]}
+    if _way(recipe) != "files" or None in into:  # R253 reports it
         return
     for name in ("holdout", "train"):
         if name not in into:
@@ -95,9 +87,9 @@ def files_give_a_holdout(recipe: FilledText) -> Problems:
 
 
 @rule("splits")
-def rows_are_left_to_train_and_to_judge(recipe: FilledText) -> Problems:
+def no_split_is_empty(recipe: FilledText) -> Problems:
     splits = recipe["splits"]
-    # With folds every row judges once.
+    # With folds, every row is in a holdout once.
     for name in ("train",) if splits["folds"] else ("train", "holdout"):
         if splits.get(name) == 0:
             message = f"{name} has no row"
@@ -108,7 +100,7 @@ def rows_are_left_to_train_and_to_judge(recipe: FilledText) -> Problems:
         if name not in splits and not (name == "holdout" and splits["folds"]):
             hint = f"add, for example, `{name}: {example}`"
             problem = recipe.problem("R105", "is missing", at=("splits",), key=True, hint=hint)
-            # The key is absent, so the place is that of its section, but the path is its own.
+            # The place is that of the section, since the key is absent.
             yield replace(problem, path=f"splits.{name}")
         elif splits.get(name) == "all":
             message = "`all` needs files or a column that say which rows these are"

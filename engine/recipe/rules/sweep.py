@@ -1,16 +1,15 @@
-"""Rules about sweeps: every setting is a sound method, and there is something to choose, and to choose by."""
+"""Rules about sweeps: every setting is a sound method, and validation rows choose between several."""
 
 from typing import Any, Final
 
 from engine.errors import Problem, Severity
-from engine.kinds import KINDS
 from engine.recipe.methods import ADAPTER_KEYS, has_validation, method_of
 from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.acceptance import compared_metric
 from engine.recipe.rules.method import (
     loss_has_a_choice,
     numbers_fit_each_other,
-    options_stand_once,
+    options_are_written_once,
     ranks_and_targets_fit,
 )
 from engine.recipe.rules.splits import validation_steers
@@ -23,52 +22,49 @@ _OF_A_METHOD: Final = (
     numbers_fit_each_other,
     ranks_and_targets_fit,
     loss_has_a_choice,
-    options_stand_once,
+    options_are_written_once,
     validation_steers,
 )
 MANY: Final = 16
 """Settings, above which the luck of the validation rows is warned of."""
-_AT: Final = ("sweep",)
 
 
 @rule("method", "splits", "sweep", "task.kind", "backend")
 def settings_are_sound(recipe: FilledText) -> Problems:
-    """For each setting; what `method` itself breaks is reported there (R204 to R206, R217, R273, R345 to R352)."""
-    # Compared by words: the same mistake of several settings is one.
-    known = {_words(problem) for check in _OF_A_METHOD for problem in check(recipe)}
+    """For each setting; faults of `method` itself are reported there (R204 to R206, R217, R273, R345 to R352)."""
+    # Compared by words: the same mistake in several settings is one.
+    known = {(problem.code, problem.message) for check in _OF_A_METHOD for problem in check(recipe)}
     for setting in _settings(recipe):
         filled = {**recipe.filled, "method": setting.within(recipe["method"])}
-        for problem in _broken(replace(recipe, filled=filled), setting):
-            if _words(problem) not in known:
-                known.add(_words(problem))
+        for problem in _faults(replace(recipe, filled=filled), setting):
+            if (problem.code, problem.message) not in known:
+                known.add((problem.code, problem.message))
                 yield problem
 
 
-def _broken(recipe: FilledText, setting: WrittenSetting) -> Problems:
-    yield from _adapter_of_full(recipe, setting)
-    for check in _OF_A_METHOD:
-        for problem in check(recipe):
-            key = problem.path.partition(".")[2].partition("[")[0]
-            at = setting.path(key) if key in setting.changes else setting.at
-            tell = recipe.warning if problem.severity is Severity.WARNING else recipe.problem
-            yield tell(problem.code, problem.message, at=at, hint=problem.hint)
+def _settings(recipe: FilledText) -> list[WrittenSetting]:
+    return written_settings(recipe.filled.get("sweep", {}))
 
 
-def _adapter_of_full(recipe: FilledText, setting: WrittenSetting) -> Problems:
-    """R204: a setting that trains every weight has no adapter; what `method` says of one is for the others."""
-    if recipe["method"]["kind"] != "full":
-        return
-    for key in ADAPTER_KEYS:
+def _faults(recipe: FilledText, setting: WrittenSetting) -> Problems:
+    # Keys of an adapter in `method` are for the other settings.
+    for key in ADAPTER_KEYS if recipe["method"]["kind"] == "full" else ():
         if key in setting.changes:
             message = f"`{key}` describes an adapter; this setting's kind is `full`"
             hint = "list the settings one by one: `sweep: {list: [...]}`"
             yield recipe.problem("R204", message, at=setting.path(key), hint=hint)
+    problems: list[Problem] = [one for check in _OF_A_METHOD for one in check(recipe)]
+    for problem in problems:
+        key = problem.path.partition(".")[2].partition("[")[0]
+        at = setting.path(key) if key in setting.changes else setting.at
+        report = recipe.warning if problem.severity is Severity.WARNING else recipe.problem
+        yield report(problem.code, problem.message, at=at, hint=problem.hint)
 
 
 @rule("method", "splits", "sweep")
 def settings_differ(recipe: FilledText) -> Problems:
-    # A grid that is too large is reported by its size (R287), and only its first part is laid out.
-    settings = _settings(recipe) if _count(recipe) <= MOST else []
+    # R287 reports a grid that is too large, and only its first part is laid out.
+    settings = _settings(recipe) if count_of(recipe.filled.get("sweep", {})) <= MOST else []
     if len(settings) == 1:
         message = "one setting leaves nothing to choose"
         hint = f"write it into `method`: {setting_words(settings[0].changes)}; or add a setting"
@@ -80,7 +76,7 @@ def settings_differ(recipe: FilledText) -> Problems:
         if method.kind == "full" and not setting.changes.keys().isdisjoint(ADAPTER_KEYS):
             continue  # R204 reports it
         if setting.changes.keys() - known:
-            continue  # R104 reports it: a key that is none changes nothing
+            continue  # R104 reports it: an unknown key changes nothing
         if method in seen:
             message = f"setting {number} is an earlier one again: {setting_words(setting.changes)}"
             hint = "it would be trained twice for one answer: delete it"
@@ -92,29 +88,27 @@ def settings_differ(recipe: FilledText) -> Problems:
 def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
     if "sweep" not in recipe.filled:
         return
+    at = ("sweep",)
     if not has_validation(recipe.filled):
         message = "the best setting is chosen on validation rows; splits.validation is 0"
         hint = "set `splits.validation` to 40 rows or more"
-        yield recipe.problem("R282", message, at=_AT, key=True, hint=hint)
+        yield recipe.problem("R282", message, at=at, key=True, hint=hint)
     if recipe["splits"]["folds"]:
         message = "with folds, the rows that choose a setting are among those that judge it"
         hint = "sweep first with a holdout; then write the setting into `method` and use folds"
-        yield recipe.problem("R283", message, at=_AT, key=True, hint=hint)
-    kind, name = recipe["task"]["kind"], recipe["sweep"].get("choose_by")
-    if kind in KINDS and name is not None:
-        yield from compared_metric(recipe, name, ("sweep", "choose_by"))
+        yield recipe.problem("R283", message, at=at, key=True, hint=hint)
+    if (name := recipe["sweep"].get("choose_by")) is not None:
+        yield from compared_metric(recipe, name, (*at, "choose_by"))
 
 
 @rule("task.kind", "method", "sweep")
 def documents_are_judged_alike(recipe: FilledText) -> Problems:
-    kind = KINDS.get(recipe["task"]["kind"])
-    if kind is None or kind.has_turns:
-        return
     length = recipe["method"]["max_length"]
-    for setting in _settings(recipe):
+    for setting in () if recipe.kind.has_turns else _settings(recipe):
         if setting.changes.get("max_length", length) != length:
-            judged = "documents are judged in blocks of max_length"
-            message = f"{judged}: longer blocks alone look better"
+            message = (
+                "documents are judged in blocks of max_length: longer blocks alone look better"
+            )
             hint = "choose `method.max_length` by what the model is for, and sweep other keys"
             yield recipe.problem("R289", message, at=setting.path("max_length"), hint=hint)
             return
@@ -122,7 +116,7 @@ def documents_are_judged_alike(recipe: FilledText) -> Problems:
 
 @rule("sweep")
 def choice_is_not_mere_luck(recipe: FilledText) -> Problems:
-    count = _count(recipe)
+    count = count_of(recipe.filled.get("sweep", {}))
     if count > MOST:
         message = f"must be at most {MOST} settings, this grid has {count}"
         hint = "try fewer values, or list the settings that you believe in"
@@ -130,16 +124,4 @@ def choice_is_not_mere_luck(recipe: FilledText) -> Problems:
     elif count > MANY:
         message = f"{count} settings are {count} trainings, and the best of so many is partly luck"
         hint = "try fewer values, or two sweeps: a coarse one, and a fine one around its winner"
-        yield recipe.warning("R286", message, at=_AT, key=True, hint=hint)
-
-
-def _settings(recipe: FilledText) -> list[WrittenSetting]:
-    return written_settings(recipe.filled.get("sweep", {}))
-
-
-def _count(recipe: FilledText) -> int:
-    return count_of(recipe.filled.get("sweep", {}))
-
-
-def _words(problem: Problem) -> tuple[str, str]:
-    return problem.code, problem.message
+        yield recipe.warning("R286", message, at=("sweep",), key=True, hint=hint)

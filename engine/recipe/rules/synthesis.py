@@ -1,4 +1,4 @@
-"""Rules about synthetic rows: what can be written, what is asked for, and what people and gates find in it."""
+"""Rules about synthetic rows: what can be written and requested, and their review and bounds."""
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -16,24 +16,21 @@ from engine.recipe.text.source import FilledText
 from engine.recipe.validation.schema_errors import show
 
 _REVIEW: Final = (*SYNTHESIZE, "review")
-_AGREEMENT: Final = (*SYNTHESIZE, "keep", "agreement")
 _SYNTHETIC: Final = ("acceptance", "synthetic")
-_OVER: Final = ("acceptance", "over_without_synthetic")
 
 
 def _written(recipe: FilledText) -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None = recipe["data"].get("synthesize")
-    return found
+    section: Mapping[str, Any] | None = recipe["data"].get("synthesize")
+    return section
 
 
 @rule("task.kind", "data.synthesize", "teacher", "splits")
 def synthesis_fits_the_recipe(recipe: FilledText) -> Problems:
-    kind = KINDS.get(recipe["task"]["kind"])
     if _written(recipe) is None:
         return
-    if kind is not None and not kind.is_constrained:
-        fitting = listed(tuple(name for name, one in KINDS.items() if one.is_constrained))
-        message = f"rows are written for {fitting}, not {kind.name}"
+    if not recipe.kind.is_constrained:
+        fitting = listed(tuple(name for name, kind in KINDS.items() if kind.is_constrained))
+        message = f"rows are written for {fitting}, not {recipe.kind.name}"
         yield recipe.problem("R380", message, at=SYNTHESIZE, key=True, hint="delete it")
     if "teacher" in recipe.filled:
         message = "a recipe has a `teacher` or synthetic rows, not both"
@@ -46,29 +43,26 @@ def synthesis_fits_the_recipe(recipe: FilledText) -> Problems:
 
 @rule("data.synthesize")
 def prompt_can_be_filled(recipe: FilledText) -> Problems:
-    written = _written(recipe)
-    if written is None:
+    if (written := _written(recipe)) is None:
         return
-    at, vary = (*SYNTHESIZE, "vary"), written["vary"]
+    at, place, vary = (*SYNTHESIZE, "vary"), (*SYNTHESIZE, "prompt"), written["vary"]
     if LABEL in vary:
         message = f"`{LABEL}` stands for the wanted answer"
         yield recipe.problem("R383", message, at=(*at, LABEL), key=True, hint="give another name")
     if "prompt" not in written:
         return
-    place = (*SYNTHESIZE, "prompt")
     try:
         named = fields(written["prompt"])
     except TemplateError as error:
         yield recipe.problem("R383", str(error), at=place)
         return
-    for name in dict.fromkeys(named):
+    for name in named:
         if name not in (LABEL, *vary):
             message = f"`{{{name}}}` is neither {{{LABEL}}} nor a name of `vary`"
             yield recipe.problem("R383", message, at=place, hint=f"add vary.{name}")
     for name in vary:
         if name not in (LABEL, *named):
-            message = f"no prompt shows `{name}`"
-            hint = f"write {{{name}}} in `prompt`"
+            message, hint = f"no prompt shows `{name}`", f"write {{{name}}} in `prompt`"
             yield recipe.problem("R383", message, at=(*at, name), key=True, hint=hint)
     kind = KINDS.get(recipe["task"].get("kind"))
     if kind and kind.has_labels and LABEL not in named:
@@ -78,22 +72,21 @@ def prompt_can_be_filled(recipe: FilledText) -> Problems:
 
 @rule("data.synthesize")
 def requests_can_be_kept(recipe: FilledText) -> Problems:
-    written = _written(recipe)
-    if written is None:
+    if (written := _written(recipe)) is None:
         return
     agreement = written["keep"]["agreement"]
     votes, least = agreement["votes"], agreement["min"]
     if votes and least > votes:
         message = f"{least} answers have to agree, and {votes} are asked for"
-        yield recipe.problem("R384", message, at=(*_AGREEMENT, "min"), hint="raise `votes`")
+        at = (*SYNTHESIZE, "keep", "agreement", "min")
+        yield recipe.problem("R384", message, at=at, hint="raise `votes`")
     if written.get("temperature") and "endpoint" not in written["teacher"]:
         message = "a model that runs here writes the most probable text"
         hint = "delete it, and list values under `vary`"
         yield recipe.problem("R385", message, at=(*SYNTHESIZE, "temperature"), hint=hint)
-    asked = [written["teacher"], *([agreement["judge"]] if "judge" in agreement and votes else [])]
-    served = [one for one in asked if "endpoint" in one]
-    has_prices = bool(served) and all(any(one["price"].values()) for one in served)
-    if "max_cost" in written and not has_prices:
+    models = [written["teacher"], *([agreement["judge"]] if "judge" in agreement and votes else [])]
+    prices = [any(model["price"].values()) for model in models if "endpoint" in model]
+    if "max_cost" in written and not (prices and all(prices)):
         message = "a budget, and a model without a `price`"
         at, hint = (*SYNTHESIZE, "max_cost"), "give each server its `price`"
         yield recipe.problem("R386", message, at=at, hint=hint)
@@ -102,7 +95,7 @@ def requests_can_be_kept(recipe: FilledText) -> Problems:
 @rule("acceptance", "data.synthesize")
 def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
     written, acceptance = _written(recipe), recipe["acceptance"]
-    for at in (_SYNTHETIC, _OVER):
+    for at in (_SYNTHETIC, ("acceptance", "over_without_synthetic")):
         if written is None and acceptance.get(at[1]):
             message = "the recipe asks for no synthetic rows"
             hint = "delete it, or ask for rows under `data.synthesize`"
@@ -115,29 +108,26 @@ def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
 
 @rule("data.synthesize", "data.sources")
 def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
-    written = _written(recipe)
-    if written is None or "review" not in written:
+    if (review := (_written(recipe) or {}).get("review")) is None:
         return
-    path = PurePosixPath(written["review"])
-    sources = [PurePosixPath(str(one.get("path", ""))) for one in recipe["data"]["sources"]]
-    place = absolute(written["review"], recipe.path.parent)
-    if ".." in path.parts or not recipe.judge.holds(place):
-        message = f"{show(written['review'])} is not below the recipe's folder"
+    path = PurePosixPath(review)
+    sources = [PurePosixPath(str(source.get("path", ""))) for source in recipe["data"]["sources"]]
+    if ".." in path.parts or not recipe.judge.holds(absolute(review, recipe.path.parent)):
+        message = f"{show(review)} is not below the recipe's folder"
         yield recipe.problem("R389", message, at=_REVIEW, hint="name a file beside the recipe")
     elif path in sources:
-        message = f"{show(written['review'])} is a source of the data"
+        message = f"{show(review)} is a source of the data"
         yield recipe.problem("R389", message, at=_REVIEW, hint="give the review a file of its own")
 
 
 @rule("baselines", "data.synthesize")
 def writers_have_their_own_names(recipe: FilledText) -> Problems:
-    written = _written(recipe)
-    if written is None:
+    if (written := _written(recipe)) is None:
         return
-    taken = [name_of(one) for one in written_baselines(recipe.filled)]
+    taken = [name_of(baseline) for baseline in written_baselines(recipe.filled)]
     judge = written["keep"]["agreement"].get("judge")
-    for at, model, own in ((WRITER, written["teacher"], WRITER_NAME), (JUDGE, judge, JUDGE_NAME)):
-        name = own if model is None else model.get("name", own)
+    for at, model, usual in ((WRITER, written["teacher"], WRITER_NAME), (JUDGE, judge, JUDGE_NAME)):
+        name = (model or {}).get("name", usual)
         if model is not None and name in taken:
             message = f"another model or baseline is called {show(name)} too"
             place = (*at, "name") if "name" in model else at

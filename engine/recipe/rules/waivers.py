@@ -1,7 +1,7 @@
 """Rules about waivers, which name what a review can find, and about the name of a recipe with a parent."""
 
 import re
-from functools import lru_cache
+from functools import cache
 from typing import Final
 
 from engine.codes import all_codes
@@ -10,6 +10,13 @@ from engine.recipe.text.source import FilledText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.recipe.validation.schema_errors import show
+
+_CODE: Final = re.compile(r"[A-Za-z]\d{3}")
+_OF_LOCK: Final = (
+    *("lock", "lock.splits.holdout", "lock.holdout.looks", "lock.holdout.redraws"),
+    "lock.accepted",
+)
+"""Keys of the lock that a review compares."""
 
 
 @rule("name")
@@ -20,59 +27,38 @@ def name_is_its_own(recipe: FilledText) -> Problems:
         yield recipe.warning("R126", message, at=("name",), hint=hint)
 
 
-_CODE: Final = re.compile(r"[A-Za-z]\d{3}")
-_OF_LOCK: Final = (
-    *("lock", "lock.splits.holdout", "lock.holdout.looks", "lock.holdout.redraws"),
-    "lock.accepted",
-)
-"""What a review also compares: the lock beside the recipe."""
-
-
 @rule("waivers")
 def waivers_name_something_once(recipe: FilledText) -> Problems:
+    codes = tuple(code for code in all_codes() if code.startswith("W"))
     named: set[str] = set()
     for position, waiver in enumerate(recipe["waivers"]):
         what, at = waiver["what"], ("waivers", position, "what")
         if what in named:
             yield recipe.problem("R291", f"{show(what)} is waived twice", at=at)
         named.add(what)
-        if is_known(what):
+        if what in codes or what in _OF_LOCK or _key_form().fullmatch(what):
             continue
         if _CODE.fullmatch(what):
             message = f"{show(what)} is no code of a weaker gate"
             where = "they are in docs/reference/errors.md, from W101 on"
-            is_known_code = what.upper() in _codes()
-            hint = suggestion(what.upper(), _codes(), where)
-            hint = f"write `{what.upper()}`" if is_known_code else hint
+            hint = suggestion(what.upper(), codes, where)
+            hint = f"write `{what.upper()}`" if what.upper() in codes else hint
         else:
-            paths = [
-                path for path, _ in walk(recipe_schema()) if not {"[]", "*"}.intersection(path)
-            ]
+            keys = [path for path, _ in walk(recipe_schema()) if not {"[]", "*"} & {*path}]
             message = f"the recipe language has no key {show(what)}"
-            hint = suggestion(what, map(".".join, paths), "name the key as `recipe diff` writes it")
+            hint = suggestion(what, map(".".join, keys), "name the key as `recipe diff` writes it")
         yield recipe.problem("R290", message, at=at, hint=hint)
 
 
-def is_known(what: str) -> bool:
-    return what in _codes() or what in _OF_LOCK or any(form.fullmatch(what) for form in _forms())
-
-
-@lru_cache(maxsize=1)
-def _codes() -> tuple[str, ...]:
-    return tuple(code for code in all_codes() if code.startswith("W"))
-
-
-@lru_cache(maxsize=1)
-def _forms() -> tuple[re.Pattern[str], ...]:
-    return tuple({_form(path) for path, _ in walk(recipe_schema())})
-
-
-def _form(path: tuple[str, ...]) -> re.Pattern[str]:
-    found = ""
-    for part in path:
-        if part == "[]":
-            found += r"(?:\[\d+\]|\.[\w-]+)"
-        else:
-            name = ".+" if part == "*" else re.escape(part)
-            found += rf"\.{name}" if found else name
-    return re.compile(found)
+@cache
+def _key_form() -> re.Pattern[str]:
+    """Return the form of every key that the schema knows, such as `data.sources[0].file`."""
+    forms = set()
+    for path, _ in walk(recipe_schema()):
+        form = ""
+        for name in path:
+            part = ".+" if name == "*" else re.escape(name)
+            item = r"(?:\[\d+\]|\.[\w-]+)"
+            form += item if name == "[]" else rf"\.{part}" if form else part
+        forms.add(form)
+    return re.compile("|".join(sorted(forms)))

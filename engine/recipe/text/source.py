@@ -15,6 +15,7 @@ import yaml
 
 from engine.errors import Place, Problem, RecipeError, Severity
 from engine.files.reading import open_regular
+from engine.kinds import KINDS, Kind
 from engine.recipe.model import Json
 from engine.recipe.text.compose import UNWANTED, Composer, KeyPath, SourceSpan, dotted
 from engine.recipe.text.paths import is_text, names_in
@@ -144,6 +145,11 @@ class FilledText(SourceText, dict=True):
     def __getitem__(self, section: str) -> Any:
         """Return a section, defaults filled in; KeyError where the recipe has none and it has no default."""
         return self.filled[section]
+
+    @property
+    def kind(self) -> Kind:
+        """The task's kind; KeyError for an unknown name, which the schema reports."""
+        return KINDS[self.filled["task"]["kind"]]
 
     @classmethod
     def of(cls, source: SourceText, filled: Mapping[str, Any]) -> FilledText:

@@ -77,11 +77,11 @@ def scratch(tmp_path: Path) -> Scratch:
 RULE = '''"""Rules about names."""
 
 from engine.recipe.rules import Problems, rule
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 
 
 @rule("name")
-def name_says_something(recipe: FilledText) -> Problems:
+def name_says_something(recipe: SourceText) -> Problems:
     if recipe["name"] == "test":
         yield recipe.problem("R299", "says nothing about the recipe", at=("name",))
 '''

@@ -1,28 +1,33 @@
-"""A section of a recipe as a value, and as the mapping that a file holds: both follow the fields of its class.
+"""Sections of a recipe between values and the mappings of a file, by the fields of their classes.
 
-A key of the schema is the field of the same name, or stands at a path (`PATHS`); what the two write in another way is
-given by the caller, or by a function for the type. A field's annotation says how its value is written:
+A key of the schema is the field of the same name, or is at a path (`PATHS`); the caller, or a function for the type,
+gives what the two write in another way. A field's annotation specifies how its value is written:
 
-    int, float                    a number; `1` is 1.0 where a float is wanted
+    int, float                    a number; `1` is 1.0 for a float
     a value                       a mapping
     tuple[tuple[str, str], ...]   a mapping whose keys the user names, such as `relabel`
     tuple[a value, ...]           a list of mappings; or a mapping by its first field, such as `over_baselines`
     tuple[str, ...]               a list
-    anything else                 as it stands
+    anything else                 as it is
 """
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from engine.recipe.validation.schema import Schema, expand
+from engine.recipe.validation.schema import Schema, expand, forms
 from engine.values import FieldInfo, Value, fields
 
 Readers = Mapping[Any, Callable[[Any], Any]]
-Writers = Mapping[Any, Callable[[Any], Any]]
+"""By annotation, what reads a value of it."""
+Writers = Mapping[type, Callable[[Any], Mapping[str, Any]]]
+"""By class, what returns the keys of a value that are written in another way; None for a key that is left out."""
 PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "Acceptance.max_overfitting_gap": ("overfitting", "max_gap"),
+    "AgainstTeacher.max_parameters": ("parameters", "max_ratio"),
+    "AgainstTeacher.min_speed": ("rows_per_second", "min_ratio"),
     "Export.min_parity": ("parity", "agreement", "min"),
     "GeneralText.max_rise": ("bits_per_byte", "max_rise"),
     "Synthesize.agreement": ("keep", "agreement"),
@@ -31,23 +36,23 @@ PATHS: Final[Mapping[str, tuple[str, ...]]] = {
     "SyntheticReview.min_reviewed": ("reviewed", "min"),
     "Teacher.min_confidence": ("keep", "confidence", "min"),
 }
-"""Where in a section's mapping a field stands that is no key of it."""
+"""Fields that are deeper in the mapping of their section."""
 _NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 
 def from_mapping[Section](
     kind: type[Section], written: Mapping[str, Any], readers: Readers = _NONE, /, **given: Any
 ) -> Section:
-    """Return the value of a checked section with defaults; `given` are fields that no key of the same name says."""
+    """Return the value of a checked section with defaults; `given` are fields that are written in another way."""
     values = dict(given)
     for field, hint in _fields(kind):
-        found: Any = written
-        for key in PATHS.get(f"{kind.__name__}.{field.name}", (field.name,)):
-            found = found.get(key, _NONE) if isinstance(found, Mapping) else _NONE
         if field.name in given:
             continue
-        if found is not _NONE:
-            values[field.name] = _read(hint, found, readers)
+        part: Any = written
+        for key in PATHS.get(f"{kind.__name__}.{field.name}", (field.name,)):
+            part = part.get(key, _NONE) if isinstance(part, Mapping) else _NONE
+        if part is not _NONE:
+            values[field.name] = _read(hint, part, readers)
         elif field.required:
             values[field.name] = () if get_origin(hint) is tuple else None
     return kind(**values)
@@ -58,40 +63,38 @@ def to_mapping(
 ) -> dict[str, Any]:
     """Return the mapping that a file would hold for a section, every default explicit, in the schema's order.
 
-    `given`: keys that no field of the same name says; None for one that is left out. A field that holds nothing is left
-    out where the schema has no constant for that.
+    `given`: keys that are written in another way; None for one that is left out. An empty field is left out if the
+    schema has no default for it.
     """
-    kind = type(value).__name__
-    hints = {field.name: hint for field, hint in _fields(type(value))}
-    inner = {name: PATHS[f"{kind}.{name}"] for name in hints if f"{kind}.{name}" in PATHS}
-    found: dict[str, Any] = {}
-    for name, below in expand(schema)["properties"].items():
-        expanded = expand(below)
+    kind: Any = type(value)
+    given = {**writers.get(kind, lambda _: {})(value), **given}
+    expanded = expand(schema)
+    form = next(forms(expanded), expanded)
+    mapping: dict[str, Any] = {}
+    for name, below in form["properties"].items():
         if name in given:
-            found[name] = given[name]
-        elif name in hints:
-            own = getattr(value, name)
-            # What is empty, and has no constant for that in the schema, is left out.
-            is_written = own not in (None, "", ()) or "default" in expanded
-            found[name] = _write(own, hints[name], expanded, writers) if is_written else None
-        for field, (first, *rest) in inner.items():
-            if first != name or name in given or (own := getattr(value, field)) is None:
+            mapping[name] = given[name]
+            continue
+        for field, hint in _fields(kind):
+            path = PATHS.get(f"{kind.__name__}.{field.name}", (field.name,))
+            own = getattr(value, field.name)
+            if path[0] != name or own is None:
                 continue
-            at, part = found.setdefault(name, {}), expanded
-            for key in rest[:-1]:
-                at, part = at.setdefault(key, {}), expand(part["properties"][key])
-            part = expand(part["properties"][rest[-1]])
-            at[rest[-1]] = _write(own, hints[field], part, writers)
-    return {name: one for name, one in found.items() if one is not None}
+            node, part = mapping, expand(below)
+            for key, inner in pairwise(path):
+                node, part = node.setdefault(key, {}), expand(part["properties"][inner])
+            if own not in ("", ()) or "default" in part:
+                node[path[-1]] = _write(own, hint, part, writers)
+    if isinstance(form.get("additionalProperties"), Mapping):
+        mapping |= {name: part for name, part in given.items() if name not in mapping}
+    return {name: part for name, part in mapping.items() if part is not None}
 
 
-def _fields_of(kind: Any) -> tuple[tuple[FieldInfo, Any], ...]:
+@cache
+def _fields(kind: Any) -> tuple[tuple[FieldInfo, Any], ...]:
+    """Return the fields of a class with their annotations; reading these takes most of the time."""
     hints = get_type_hints(kind)
     return tuple((field, hints[field.name]) for field in fields(kind))
-
-
-_fields: Callable[[Any], tuple[tuple[FieldInfo, Any], ...]] = lru_cache(maxsize=64)(_fields_of)
-"""Reading annotations takes most of the time, so it is done once."""
 
 
 def _is_section(hint: Any) -> bool:
@@ -107,21 +110,20 @@ def _read(hint: Any, written: Any, readers: Readers) -> Any:
         return _read_one_of(get_args(hint), written, readers)
     item = get_args(hint)[0]
     if not isinstance(written, Mapping):
-        return tuple(_read(item, one, readers) for one in written)
+        return tuple(_read(item, part, readers) for part in written)
     if not _is_section(item):
         return tuple(written.items())
     # A mapping by the first field, which the user names.
     name = fields(item)[0].name
-    return tuple(from_mapping(item, one, readers, **{name: key}) for key, one in written.items())
+    return tuple(from_mapping(item, part, readers, **{name: key}) for key, part in written.items())
 
 
 def _read_one_of(forms: tuple[Any, ...], written: Any, readers: Readers) -> Any:
-    """Return a value of which the annotation names several forms, such as `float | None`."""
+    """Return a value with several forms in its annotation, such as `float | None`."""
     for form in forms if written is not None else ():
         is_list = get_origin(form) is tuple and isinstance(written, list)
         is_section = _is_section(form) and isinstance(written, Mapping)
-        # Only `float | None`, not `int | float | …`: of a split, 400 is rows and 0.4 a share, so
-        # the type as written has to stay.
+        # `int | float` stays as it is written: the size of a split is 400 rows, or the share 0.4.
         is_number = form in (int, float) and forms == (form, type(None))
         if is_list or is_section or is_number or form in readers:
             return _read(form, written, readers)
@@ -129,8 +131,6 @@ def _read_one_of(forms: tuple[Any, ...], written: Any, readers: Readers) -> Any:
 
 
 def _write(value: Any, hint: Any, schema: Schema, writers: Writers) -> Any:
-    if type(value) in writers:
-        return writers[type(value)](value)
     if isinstance(value, Value):
         return to_mapping(value, schema, writers)
     if not isinstance(value, tuple):
@@ -139,6 +139,6 @@ def _write(value: Any, hint: Any, schema: Schema, writers: Writers) -> Any:
     if not _is_section(item):
         return dict(value) if get_origin(item) is tuple else list(value)
     if "items" in schema:
-        return [_write(one, item, schema["items"], writers) for one in value]
+        return [to_mapping(section, schema["items"], writers) for section in value]
     name, part = fields(item)[0].name, schema["additionalProperties"]
-    return {getattr(one, name): to_mapping(one, part, writers) for one in value}
+    return {getattr(section, name): to_mapping(section, part, writers) for section in value}

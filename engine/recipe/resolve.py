@@ -31,10 +31,10 @@ from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.task import reads_input
 from engine.recipe.sweeps import sweep_of
-from engine.recipe.teacher import against_teacher_of, soft_of, synthesize_of, teacher_model
+from engine.recipe.teacher import soft_of, synthesize_of, teacher_model
 from engine.recipe.text.extends import KEY, extended
 from engine.recipe.text.paths import absolute, listed_files
-from engine.recipe.text.source import FilledText, Reader, SourceText, read_bytes, read_source
+from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.text.words import did_you_mean
 from engine.recipe.validation.schema import check_structure, definition, with_defaults
 from engine.trust.access import NOTHING
@@ -127,7 +127,7 @@ def check_recipe(
     if problems:
         own = child.problems + tuple(p for p in check_structure(child) if p.code not in OF_ABSENCE)
         return None, _in_order((*own, *problems), child)
-    text = FilledText.of(source, _grouped(with_defaults(source.value), source.value))
+    text = replace(source, filled=_grouped(with_defaults(source.value), source.value))
     structure = text.problems + check_structure(text)
     every = _without_misspelt(structure + check_rules(text, structure))
     unread = () if read is read_bytes else _OF_THE_DISK
@@ -170,16 +170,22 @@ def _in_order(problems: Iterable[Problem], source: SourceText) -> tuple[Problem,
     return tuple(sorted(problems, key=position))
 
 
-def resolve(text: FilledText) -> Recipe:
+def resolve(text: SourceText) -> Recipe:
     filled, folder = text.filled, text.path.parent
     baselines = tuple(baseline(item, folder) for item in written_baselines(filled))
     readers: dict[Any, Callable[[Any], Any]] = {
         tuple[Threshold, ...]: _thresholds,
-        AgainstTeacher: against_teacher_of,
+        AgainstTeacher: lambda written: from_mapping(
+            AgainstTeacher, written, drops=_drops(dict(sorted(written.items())))
+        ),
         Export: _export,
-        GeneralText: lambda one: _text(one, folder),
-        Probe: lambda one: _probe(one, folder),
-        Synthesize: lambda one: synthesize_of(one, folder),
+        GeneralText: lambda written: _with_source(GeneralText, written, folder),
+        Probe: lambda written: (
+            Probe(name=written, kind="builtin")
+            if isinstance(written, str)
+            else _with_source(Probe, written, folder)
+        ),
+        Synthesize: lambda written: synthesize_of(written, folder),
     }
 
     def sources(listed: Iterable[Written]) -> tuple[Source, ...]:
@@ -251,21 +257,23 @@ def _thresholds(written: Written) -> tuple[Threshold, ...]:
     )
 
 
-def _text(written: Written, folder: Path) -> GeneralText:
-    own = {"input", "limit", "bits_per_byte"}
+def _drops(bounds: Written) -> tuple[MaxDrop, ...]:
+    return tuple(
+        MaxDrop(metric=metric, max_drop=float(bound["max_drop"]))
+        for metric, bound in bounds.items()
+        if "max_drop" in bound
+    )
+
+
+def _with_source[Section: (GeneralText, Probe)](
+    kind: type[Section], written: Any, folder: Path
+) -> Section:
+    """Return a section that has the keys of a source among its own."""
+    own = {field.name for field in fields(kind)} | {"bits_per_byte"}
     place = {key: value for key, value in written.items() if key not in own}
     is_named = not {"hub", "path", "package"}.isdisjoint(place)
     source = _source(with_defaults(place, definition("source")), folder) if is_named else None
-    return from_mapping(GeneralText, written, source=source)
-
-
-def _probe(written: Any, folder: Path) -> Probe:
-    if isinstance(written, str):
-        return Probe(name=written, kind="builtin")
-    own = {field.name for field in fields(Probe)}
-    place = {key: value for key, value in written.items() if key not in own}
-    source = _source(with_defaults(place, definition("source")), folder)
-    return from_mapping(Probe, written, source=source)
+    return from_mapping(kind, written, source=source)
 
 
 def _export(written: Written) -> Export:
@@ -274,10 +282,6 @@ def _export(written: Written) -> Export:
         Export,
         written,
         quantizations=(named,) if isinstance(named, str) else tuple(named),
-        max_drops=tuple(
-            MaxDrop(metric=metric, max_drop=float(bound["max_drop"]))
-            for metric, bound in bounds.items()
-            if "max_drop" in bound
-        ),
+        max_drops=_drops(bounds),
         thresholds=_thresholds(bounds),
     )

@@ -8,15 +8,12 @@ from typing import Any, Final
 from engine.recipe.baselines import LEARNED, baseline
 from engine.recipe.mapping import from_mapping
 from engine.recipe.model import (
-    AgainstTeacher,
     Agreement,
     Baseline,
-    MaxDrop,
     PathRef,
     Recipe,
     SoftTargets,
     Synthesize,
-    SyntheticReview,
     Teacher,
 )
 from engine.recipe.text.compose import KeyPath
@@ -54,17 +51,6 @@ def written_synthesis_keep(value: Synthesize, judge: Mapping[str, Any] | None) -
     agreement: dict[str, Any] = {"votes": value.agreement.votes, "min": value.agreement.min}
     agreement |= {"judge": dict(judge)} if judge else {}
     return {"agreement": agreement, "max_share": value.max_share}
-
-
-def written_review(value: SyntheticReview) -> dict[str, Any]:
-    # a whole number of rows stays one
-    least = value.min_reviewed
-    found: dict[str, Any] = {}
-    if least is not None:
-        found["reviewed"] = {"min": int(least) if least >= 1 else least}
-    if value.max_wrong is not None:
-        found["wrong"] = {"max": value.max_wrong}
-    return found
 
 
 def synthesis_of(recipe: Recipe) -> Synthesize:
@@ -157,28 +143,6 @@ def soft_of(written: Mapping[str, Any]) -> SoftTargets | None:
 def written_keep(teacher: Teacher) -> dict[str, Any]:
     bound = teacher.min_confidence
     return {} if bound is None else {"confidence": {"min": bound}}
-
-
-def against_teacher_of(written: Mapping[str, Any]) -> AgainstTeacher:
-    ratios = {name: written.get(name, {}).get(way) for name, way in RATIOS.items()}
-    drops = sorted(name for name in written if name not in RATIOS)
-    return AgainstTeacher(
-        drops=tuple(
-            MaxDrop(metric=name, max_drop=float(written[name]["max_drop"])) for name in drops
-        ),
-        max_parameters=ratios["parameters"],
-        min_speed=ratios["rows_per_second"],
-    )
-
-
-def written_against_teacher(bounds: AgainstTeacher) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {
-        drop.metric: {"max_drop": drop.max_drop} for drop in bounds.drops
-    }
-    values = {"parameters": bounds.max_parameters, "rows_per_second": bounds.min_speed}
-    return found | {
-        name: {RATIOS[name]: value} for name, value in values.items() if value is not None
-    }
 
 
 def on_added_rows(recipe: Recipe) -> tuple[Baseline, ...]:

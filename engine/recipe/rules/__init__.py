@@ -12,10 +12,10 @@ from typing import Final
 
 from engine.errors import Problem
 from engine.recipe.text.compose import dotted
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 
 Problems = Iterator[Problem]
-Check = Callable[[FilledText], Problems]
+Check = Callable[[SourceText], Problems]
 RULES: Final[list[tuple[Check, tuple[str, ...]]]] = []
 """Every rule, and the keys that it reads."""
 _BLOCKING: Final = frozenset({"R105", "R106"})
@@ -36,7 +36,7 @@ for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
 
-def check_rules(recipe: FilledText, structure: Iterable[Problem]) -> tuple[Problem, ...]:
+def check_rules(recipe: SourceText, structure: Iterable[Problem]) -> tuple[Problem, ...]:
     """Return every broken rule; `structure` are the problems that the schema found."""
     structure = tuple(structure)
     blocked = {problem.path for problem in structure if problem.code in _BLOCKING}

@@ -13,7 +13,7 @@ from engine.recipe.rules.splits import may_have_folds
 from engine.recipe.rules.task import no_such_label
 from engine.recipe.teacher import RATIOS
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import nearest, suggestion, with_suggestion
 from engine.recipe.validation.schema_errors import percent_hint, show
 
@@ -44,7 +44,7 @@ _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
 
 @rule("task.kind", "acceptance.metrics")
-def something_must_hold(recipe: FilledText) -> Problems:
+def something_must_hold(recipe: SourceText) -> Problems:
     if recipe.kind.needs_threshold and not recipe["acceptance"]["metrics"]:
         message = "name at least one metric that must hold"
         hint = "acceptance: {metrics: {macro_f1: {min: 0.8}}}"
@@ -52,7 +52,7 @@ def something_must_hold(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "task.labels", "acceptance", "export.after_quantization")
-def metrics_are_known(recipe: FilledText) -> Problems:
+def metrics_are_known(recipe: SourceText) -> Problems:
     for at, name, bounds in _bounds(recipe):
         section = at[:-1]
         if section not in (_METRICS, _QUANTIZED):
@@ -72,7 +72,7 @@ def metrics_are_known(recipe: FilledText) -> Problems:
             yield recipe.problem("R207", message, at=(*at, "max_drop"), key=True, hint=hint)
 
 
-def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, str, Mapping[str, Any]]]:
+def _bounds(recipe: SourceText) -> Iterator[tuple[KeyPath, str, Mapping[str, Any]]]:
     """Yield every bound of a metric: key path, name of the metric, the bound."""
     for section in _SECTIONS:
         for name, bounds in recipe[section[0]].get(section[1], {}).items():
@@ -80,7 +80,7 @@ def _bounds(recipe: FilledText) -> Iterator[tuple[KeyPath, str, Mapping[str, Any
                 yield (*section, name), name, bounds
 
 
-def compared_metric(recipe: FilledText, name: str, at: KeyPath) -> Problems:
+def compared_metric(recipe: SourceText, name: str, at: KeyPath) -> Problems:
     """R201, R207, R212: models are compared by a metric of their answers that the task has."""
     if name in _OF_FILES or name in FREE:
         message = f"there is no `{name}` to compare with: only answers are compared"
@@ -90,7 +90,7 @@ def compared_metric(recipe: FilledText, name: str, at: KeyPath) -> Problems:
 
 
 def _unknown_metric(
-    recipe: FilledText, name: str, at: KeyPath, *, also: tuple[str, ...] = ()
+    recipe: SourceText, name: str, at: KeyPath, *, also: tuple[str, ...] = ()
 ) -> Problems:
     task, kind, (bare, dot, part) = recipe["task"], recipe.kind, name.partition(".")
     by_part = [spec for spec in kind.metrics if spec.name == bare and bool(spec.of)]
@@ -117,7 +117,7 @@ def _unknown_metric(
     yield recipe.problem("R201", message, at=at, key=True, hint=hint)
 
 
-def _unknown_part(recipe: FilledText, part: str, at: KeyPath, *, what: str) -> Problems:
+def _unknown_part(recipe: SourceText, part: str, at: KeyPath, *, what: str) -> Problems:
     if what == "label":
         if part not in recipe["task"].get("labels", []):
             yield no_such_label(recipe, part, at, key=True)
@@ -129,7 +129,7 @@ def _unknown_part(recipe: FilledText, part: str, at: KeyPath, *, what: str) -> P
 
 
 @rule("task.kind", "acceptance", "export.after_quantization")
-def bounds_make_sense(recipe: FilledText) -> Problems:
+def bounds_make_sense(recipe: SourceText) -> Problems:
     for at, name, bounds in _bounds(recipe):
         spec = spec_of(name, recipe["task"]["kind"])
         if spec is None:
@@ -152,7 +152,7 @@ def bounds_make_sense(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "acceptance", "splits")
-def bounds_can_be_reached(recipe: FilledText) -> Problems:
+def bounds_can_be_reached(recipe: SourceText) -> Problems:
     acceptance, rows = recipe["acceptance"], recipe["splits"].get("holdout")
     if acceptance["decide_on"] != "lower_bound" or not isinstance(rows, int) or rows < 1:
         return
@@ -181,7 +181,7 @@ def bounds_can_be_reached(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "acceptance.over_baselines", "baselines")
-def gains_have_a_baseline(recipe: FilledText) -> Problems:
+def gains_have_a_baseline(recipe: SourceText) -> Problems:
     if written_baselines(recipe.filled):
         return
     if recipe["acceptance"]["over_baselines"]:
@@ -193,7 +193,7 @@ def gains_have_a_baseline(recipe: FilledText) -> Problems:
 
 
 @rule("export")
-def quantization_is_known(recipe: FilledText) -> Problems:
+def quantization_is_known(recipe: SourceText) -> Problems:
     known = (*QUANTIZATIONS, *WITH_MATRIX)
     export, place = recipe["export"], ("export", "quantization")
     written = export["quantization"]

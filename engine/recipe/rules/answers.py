@@ -8,7 +8,7 @@ from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern, s
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import with_suggestion
 from engine.recipe.validation.schema_errors import show
 
@@ -20,7 +20,7 @@ _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "n
 
 
 @rule("task.kind", "task.labels")
-def labels_can_be_joined(recipe: FilledText) -> Problems:
+def labels_can_be_joined(recipe: SourceText) -> Problems:
     is_list = recipe.kind.answer is AnswerForm.LABELS
     for position, label in enumerate(recipe["task"].get("labels", []) if is_list else ()):
         at = ("task", "labels", position)
@@ -34,7 +34,7 @@ def labels_can_be_joined(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "task.schema")
-def schema_can_be_checked(recipe: FilledText) -> Problems:
+def schema_can_be_checked(recipe: SourceText) -> Problems:
     schema = recipe["task"].get("schema")
     if not isinstance(schema, Mapping) or "task.schema" not in recipe.kind.reads:
         return
@@ -115,7 +115,7 @@ def _reference_faults(reference: str, root: Mapping[str, Any]) -> Iterator[str]:
 
 
 @rule("task.schema", "data.answer")
-def fields_are_in_the_schema(recipe: FilledText) -> Problems:
+def fields_are_in_the_schema(recipe: SourceText) -> Problems:
     schema, answer = recipe["task"].get("schema"), recipe["data"].get("answer")
     if not isinstance(schema, Mapping) or answer is None:
         return

@@ -10,7 +10,7 @@ from engine.recipe.prompt import TemplateError, fields
 from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.task import no_such_label, reads_input
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import with_suggestion
 from engine.recipe.validation.schema_errors import show
 
@@ -21,7 +21,7 @@ KINDS_OF_TEXT: Final = ("generation", "chat", "text")
 
 
 @rule("task.kind", "data.replay", "base_model")
-def replay_fits_the_recipe(recipe: FilledText) -> Problems:
+def replay_fits_the_recipe(recipe: SourceText) -> Problems:
     kind, replay, base = recipe.kind.name, recipe["data"].get("replay"), recipe["base_model"]
     if replay is None:
         return
@@ -35,7 +35,7 @@ def replay_fits_the_recipe(recipe: FilledText) -> Problems:
 
 
 @rule("task.labels", "data.label")
-def targets_are_labels(recipe: FilledText) -> Problems:
+def targets_are_labels(recipe: SourceText) -> Problems:
     """R212: relabel and bins lead to labels of the task."""
     labels, label = recipe["task"].get("labels"), recipe["data"].get("label")
     if labels is None or label is None:
@@ -49,7 +49,7 @@ def targets_are_labels(recipe: FilledText) -> Problems:
 
 
 @rule("data.label", "task.labels")
-def bins_divide_the_numbers(recipe: FilledText) -> Problems:
+def bins_divide_the_numbers(recipe: SourceText) -> Problems:
     label, at = recipe["data"].get("label", {}), (*_LABEL, "bins")
     bins: Mapping[str, Any] = label.get("bins", {})
     if bins and label["relabel"]:
@@ -72,7 +72,7 @@ def bins_divide_the_numbers(recipe: FilledText) -> Problems:
 
 
 @rule("data.sources", "data.label", "data.answer", "task.input", "task.kind")
-def columns_are_in_the_header(recipe: FilledText) -> Problems:
+def columns_are_in_the_header(recipe: SourceText) -> Problems:
     named = list(_target_columns(recipe))
     if reads_input(recipe):
         named += [(("task", "input"), column) for column in _input_columns(recipe)]
@@ -85,14 +85,14 @@ def columns_are_in_the_header(recipe: FilledText) -> Problems:
                 yield recipe.problem("R227", message, at=at, hint=hint)
 
 
-def _input_columns(recipe: FilledText) -> tuple[str, ...]:
+def _input_columns(recipe: SourceText) -> tuple[str, ...]:
     try:
         return fields(recipe["task"]["input"])
     except TemplateError:  # R215 reports it
         return ()
 
 
-def _target_columns(recipe: FilledText) -> Iterator[tuple[KeyPath, str]]:
+def _target_columns(recipe: SourceText) -> Iterator[tuple[KeyPath, str]]:
     """Yield every column of the label or the answer, at its key."""
     label, answer = recipe["data"].get("label"), recipe["data"].get("answer")
     if label is not None:
@@ -112,7 +112,7 @@ def _target_columns(recipe: FilledText) -> Iterator[tuple[KeyPath, str]]:
 
 
 @rule("data.label", "data.answer", "task.input")
-def input_hides_the_answer(recipe: FilledText) -> Problems:
+def input_hides_the_answer(recipe: SourceText) -> Problems:
     shown = _input_columns(recipe)
     for at, column in _target_columns(recipe):
         # The model has to read the text in which spans or tags are marked.

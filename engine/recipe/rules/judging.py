@@ -9,7 +9,7 @@ from engine.recipe.model import ONNX
 from engine.recipe.references import PROBE_KINDS, PROBES, parts_of
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
 
@@ -18,7 +18,7 @@ _STRIDE: Final = ("acceptance", "stride")
 
 
 @rule("acceptance.forgetting")
-def probes_are_named_and_have_parts(recipe: FilledText) -> Problems:
+def probes_are_named_and_have_parts(recipe: SourceText) -> Problems:
     forgetting = recipe["acceptance"].get("forgetting") or {}
     seen: set[str] = set()
     for position, probe in enumerate(forgetting.get("probes", ())):
@@ -44,7 +44,7 @@ def probes_are_named_and_have_parts(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "acceptance", "method.max_length")
-def stride_moves_a_window(recipe: FilledText) -> Problems:
+def stride_moves_a_window(recipe: SourceText) -> Problems:
     acceptance, length = recipe["acceptance"], recipe["method"]["max_length"]
     if (stride := acceptance.get("stride")) is None:
         return
@@ -59,7 +59,7 @@ def stride_moves_a_window(recipe: FilledText) -> Problems:
 
 
 @rule("export", "task")
-def graphs_are_judged(recipe: FilledText) -> Problems:
+def graphs_are_judged(recipe: SourceText) -> Problems:
     formats = recipe["export"]["formats"]
     if ONNX in formats and recipe.kind.decoding is not Decoding.LABEL_SCORING:
         at = ("export", "formats", formats.index(ONNX))
@@ -75,7 +75,7 @@ def graphs_are_judged(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "acceptance", "export", "splits", "method.keep")
-def calibration_can_be_done(recipe: FilledText) -> Problems:
+def calibration_can_be_done(recipe: SourceText) -> Problems:
     keys: list[KeyPath] = [_SELECTIVE] if recipe.has(_SELECTIVE) else []
     keys += [("export", "calibrate")] if recipe["export"].get("calibrate") else []
     size = recipe["splits"].get("validation", "all")
@@ -96,7 +96,7 @@ def calibration_can_be_done(recipe: FilledText) -> Problems:
 
 
 @rule("acceptance")
-def selective_can_hold(recipe: FilledText) -> Problems:
+def selective_can_hold(recipe: SourceText) -> Problems:
     words = {"accuracy": "answered right", "coverage": "answered"}
     on_point = recipe["acceptance"]["decide_on"] == "point"
     for name, bound in recipe["acceptance"].get("selective", {}).items():

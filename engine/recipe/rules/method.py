@@ -12,7 +12,7 @@ from engine.recipe.methods import ADAPTER_KEYS, ATTENTION, USUAL_BATCH, has_vali
 from engine.recipe.rules import Problems, rule
 from engine.recipe.sweeps import value_words
 from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
 
@@ -20,7 +20,7 @@ _SCRATCH: Final[KeyPath] = ("base_model", "scratch")
 
 
 @rule("base_model", "method", "task.kind")
-def blank_models_have_sound_sizes(recipe: FilledText) -> Problems:
+def blank_models_have_sound_sizes(recipe: SourceText) -> Problems:
     blank, method = recipe["base_model"].get("scratch"), recipe["method"]
     if blank is None or blank["heads"] < 1:
         return
@@ -47,7 +47,7 @@ def blank_models_have_sound_sizes(recipe: FilledText) -> Problems:
 
 
 @rule("base_model", "acceptance", "task.kind", "baselines")
-def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
+def blank_models_are_judged_by_bytes(recipe: SourceText) -> Problems:
     if "scratch" not in recipe["base_model"]:
         return
     for section in ("metrics", "over_baselines"):
@@ -68,7 +68,7 @@ def blank_models_are_judged_by_bytes(recipe: FilledText) -> Problems:
 
 
 @rule("base_model")
-def kept_layers_ascend(recipe: FilledText) -> Problems:
+def kept_layers_ascend(recipe: SourceText) -> Problems:
     keep = recipe["base_model"].get("keep_layers")
     pairs = list(pairwise(keep)) if isinstance(keep, list) else []
     falls = [position for position, (layer, following) in enumerate(pairs) if following < layer]
@@ -93,7 +93,7 @@ _LOSSES_OF: Final[Mapping[str, tuple[tuple[str, ...], float]]] = {
 
 
 @rule("task.kind", "method", "acceptance")
-def preferences_are_of_pairs(recipe: FilledText) -> Problems:
+def preferences_are_of_pairs(recipe: SourceText) -> Problems:
     kind = recipe.kind
     if kind.turns is Turns.PREFERENCE:
         return
@@ -107,12 +107,9 @@ def preferences_are_of_pairs(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "method", "data.shape", "data")
-def loss_fits_the_rows(recipe: FilledText) -> Problems:
-    data, method, preference = (
-        recipe["data"],
-        recipe["method"],
-        recipe["method"].get("preference", {}),
-    )
+def loss_fits_the_rows(recipe: SourceText) -> Problems:
+    data, method = recipe["data"], recipe["method"]
+    preference, loss_at = method.get("preference", {}), (*_PREFERENCE, "loss")
     if recipe.kind.turns is not Turns.PREFERENCE:
         return
     loss = preference.get("loss", _SINGLE if data["shape"] == "kto" else "dpo")
@@ -126,16 +123,15 @@ def loss_fits_the_rows(recipe: FilledText) -> Problems:
         yield recipe.problem("R337", message, at=at, hint=hint)
     has_pairs = data["shape"] == "dpo" or data.get("pair") is not None
     is_wrong = (loss == _SINGLE) if has_pairs else (data["shape"] == "kto" and loss != _SINGLE)
-    if recipe.has((*_PREFERENCE, "loss")) and is_wrong:
+    if recipe.has(loss_at) and is_wrong:
         rows, other = ("pairs", "dpo") if has_pairs else ("single answers", _SINGLE)
         message = f"{loss} cannot learn from {rows}"
-        yield recipe.problem(
-            "R338", message, at=(*_PREFERENCE, "loss"), hint=f"write `loss: {other}`"
-        )
+        yield recipe.problem("R338", message, at=loss_at, hint=f"write `loss: {other}`")
     for key, (losses, idle) in _LOSSES_OF.items():
         if loss not in losses and preference.get(key, idle) != idle:
-            message, at = f"{loss} has no `{key}`; {' and '.join(losses)} have", (*_PREFERENCE, key)
-            yield recipe.problem("R339", message, at=at, key=True, hint="delete it")
+            message = f"{loss} has no `{key}`; {' and '.join(losses)} have"
+            place = (*_PREFERENCE, key)
+            yield recipe.problem("R339", message, at=place, key=True, hint="delete it")
 
 
 BACKENDS: Final = ("axolotl", "nanotron", "trl", "unsloth")
@@ -149,7 +145,7 @@ _OVERRIDDEN: Final = {
 
 
 @rule("method")
-def full_has_no_adapter(recipe: FilledText) -> Problems:
+def full_has_no_adapter(recipe: SourceText) -> Problems:
     if recipe["method"]["kind"] != "full":
         return
     for key in ADAPTER_KEYS:
@@ -162,7 +158,7 @@ def full_has_no_adapter(recipe: FilledText) -> Problems:
 
 
 @rule("method")
-def ranks_and_targets_fit(recipe: FilledText) -> Problems:
+def ranks_and_targets_fit(recipe: SourceText) -> Problems:
     method, ranks = recipe["method"], recipe["method"].get("ranks", {})
     only, frozen = method.get("train_only"), ("method", "train_only")
     if only is not None and method["kind"] != "full":
@@ -196,7 +192,7 @@ def ranks_and_targets_fit(recipe: FilledText) -> Problems:
 
 
 @rule("method", "task.kind")
-def loss_has_a_choice(recipe: FilledText) -> Problems:
+def loss_has_a_choice(recipe: SourceText) -> Problems:
     message = "" if recipe.kind.has_turns else "every token of a text is learned from anyway"
     if recipe.kind.turns is Turns.PREFERENCE:
         message = "of preferences answers are compared, and nothing else is learned from"
@@ -206,7 +202,7 @@ def loss_has_a_choice(recipe: FilledText) -> Problems:
 
 
 @rule("method", "backend")
-def options_are_written_once(recipe: FilledText) -> Problems:
+def options_are_written_once(recipe: SourceText) -> Problems:
     overrides = recipe["backend"]["overrides"]
     for key, own in _OVERRIDDEN.items():
         if key in overrides and own in recipe["method"]:
@@ -216,7 +212,7 @@ def options_are_written_once(recipe: FilledText) -> Problems:
 
 
 @rule("method")
-def numbers_fit_each_other(recipe: FilledText) -> Problems:
+def numbers_fit_each_other(recipe: SourceText) -> Problems:
     method = recipe["method"]
     # The default of one is a multiple of the other.
     batch, micro = method.get("batch_size") or 0, method.get("micro_batch_size") or 0
@@ -241,7 +237,7 @@ def numbers_fit_each_other(recipe: FilledText) -> Problems:
 
 
 @rule("method")
-def steps_and_tokens_agree(recipe: FilledText) -> Problems:
+def steps_and_tokens_agree(recipe: SourceText) -> Problems:
     method = recipe["method"]
     least, most, tokens = (method.get(key) for key in ("min_steps", "max_steps", "tokens"))
     if least is not None and most is not None and least > most:
@@ -266,7 +262,7 @@ MIXING: Final = ("nanotron", "unsloth")
 
 
 @rule("method", "backend")
-def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
+def packed_rows_can_be_trained(recipe: SourceText) -> Problems:
     method, backend = recipe["method"], recipe["backend"]
     attention = backend["overrides"].get("attn_implementation")
     if method.get("tokens") is not None and not method["packing"]:
@@ -283,7 +279,7 @@ def packed_rows_can_be_trained(recipe: FilledText) -> Problems:
 
 
 @rule("method.scheduler")
-def decay_has_a_use(recipe: FilledText) -> Problems:
+def decay_has_a_use(recipe: SourceText) -> Problems:
     scheduler = recipe["method"]["scheduler"]
     if isinstance(scheduler, str) or scheduler["name"] == "constant_then_decay":
         return
@@ -295,7 +291,7 @@ def decay_has_a_use(recipe: FilledText) -> Problems:
 
 
 @rule("learning_curve", "splits")
-def curves_and_folds_have_validation(recipe: FilledText) -> Problems:
+def curves_and_folds_have_validation(recipe: SourceText) -> Problems:
     has_rows = has_validation(recipe.filled)
     if recipe["learning_curve"] and not has_rows:
         message = "a learning curve is judged on validation rows; splits.validation is 0"

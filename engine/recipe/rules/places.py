@@ -13,7 +13,7 @@ from engine.recipe.references import asked_models, references_of, written_refere
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.paths import absolute, as_typed, from_here, is_pattern, names_in
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.recipe.validation.schema_errors import show
 from engine.trust.hosts import is_never_sent, parse_address
@@ -35,7 +35,7 @@ PLACE_KEYS: Final = (
 
 
 @rule("allow_moving", *PLACE_KEYS)
-def references_are_pinned(recipe: FilledText) -> Problems:
+def references_are_pinned(recipe: SourceText) -> Problems:
     for at, place, what in () if recipe["allow_moving"] else written_references(recipe.filled):
         # A reference in the parent's file is pinned there.
         hint = _PIN.format(file=as_typed(recipe.owner(at).file))
@@ -67,7 +67,7 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
 
 
 @rule(*PLACE_KEYS)
-def paths_can_be_read_anywhere(recipe: FilledText) -> Problems:
+def paths_can_be_read_anywhere(recipe: SourceText) -> Problems:
     for at, written, wanted in _paths(recipe):
         path = absolute(written, recipe.path.parent)
         if _ABSOLUTE.match(written):
@@ -90,7 +90,7 @@ def paths_can_be_read_anywhere(recipe: FilledText) -> Problems:
             yield recipe.problem("R302", f"{show(written)}: {reason}", at=at)
 
 
-def _paths(recipe: FilledText) -> Iterator[tuple[KeyPath, str, str]]:
+def _paths(recipe: SourceText) -> Iterator[tuple[KeyPath, str, str]]:
     """Yield every local path at its key, and what to name instead of a folder; patterns are in R250."""
     for at, place, what in written_references(recipe.filled):
         if path := place.get("gguf"):
@@ -106,7 +106,7 @@ def _paths(recipe: FilledText) -> Iterator[tuple[KeyPath, str, str]]:
             yield (*at, "columns", column), file, "a file"
 
 
-def _other_path(written: str, path: Path, recipe: FilledText) -> str | None:
+def _other_path(written: str, path: Path, recipe: SourceText) -> str | None:
     """Return what to write instead of a path that leads to nothing; None where that is unknown."""
     if _ADDRESS.match(written):
         return "download it and name the file; what is on the Hugging Face hub is named by `hub`"
@@ -119,7 +119,7 @@ def _other_path(written: str, path: Path, recipe: FilledText) -> str | None:
 
 
 @rule(*PLACE_KEYS)
-def inner_paths_stay_inside(recipe: FilledText) -> Problems:
+def inner_paths_stay_inside(recipe: SourceText) -> Problems:
     """R304: a path in an archive or a repository does not lead out of it."""
     for at, place, what in written_references(recipe.filled):
         files: list[tuple[KeyPath, str]] = [((*at, "file"), place.get("file", "x"))]
@@ -137,7 +137,7 @@ def inner_paths_stay_inside(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "baselines")
-def endpoints_can_be_asked(recipe: FilledText) -> Problems:
+def endpoints_can_be_asked(recipe: SourceText) -> Problems:
     for at, url, variable in written_endpoints(recipe.filled):
         if is_never_sent(variable):
             message = f"${variable} is no key of a model's server, and is sent to none"

@@ -17,7 +17,7 @@ from engine.recipe.text.paths import (
     match,
     start_of,
 )
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema_errors import show
 
@@ -66,19 +66,19 @@ _ADDED: Final[Mapping[object, tuple[str, str, str]]] = {
 Sources = Iterator[tuple[KeyPath, Mapping[str, Any]]]
 
 
-def _own_sources(recipe: FilledText) -> Sources:
+def _own_sources(recipe: SourceText) -> Sources:
     for position, source in enumerate(recipe["data"]["sources"]):
         yield ("data", "sources", position), source
 
 
-def _all_sources(recipe: FilledText) -> Sources:
+def _all_sources(recipe: SourceText) -> Sources:
     """Yield the sources of the recipe, of unlabelled rows for a teacher, and of replayed text."""
     references = written_references(recipe.filled)
     yield from ((at, source) for at, source, what in references if what == "data set")
 
 
 @rule("data.sources", "data.replay", "teacher", "acceptance.forgetting")
-def formats_are_known(recipe: FilledText) -> Problems:
+def formats_are_known(recipe: SourceText) -> Problems:
     """R112, R231: a data set of the hub has a split or a file, a file has a format."""
     for at, place, what in written_references(recipe.filled):
         if what not in _FORMATS:
@@ -104,7 +104,7 @@ def formats_are_known(recipe: FilledText) -> Problems:
 
 
 @rule("data.sources", "data.replay", "teacher")
-def keys_fit_the_format(recipe: FilledText) -> Problems:
+def keys_fit_the_format(recipe: SourceText) -> Problems:
     for at, source in _all_sources(recipe):
         form = _format(source, recipe)
         for key, formats in _READ_BY.items():
@@ -127,13 +127,13 @@ def keys_fit_the_format(recipe: FilledText) -> Problems:
             yield recipe.problem("R230", message, at=(*at, "encoding"), hint=hint)
 
 
-def _names(place: Mapping[str, Any], recipe: FilledText) -> list[str]:
+def _names(place: Mapping[str, Any], recipe: SourceText) -> list[str]:
     files = listed_files(place, recipe.path.parent, recipe.judge) or ()
     names = [file.get("file", file.get("path")) for file in files]
     return [name for name in names if name is not None]
 
 
-def _format(source: Mapping[str, Any], recipe: FilledText) -> str | None:
+def _format(source: Mapping[str, Any], recipe: SourceText) -> str | None:
     if "hub" in source and not source.get("file"):
         return _HUB_ROWS
     forms = {format_of(name, source["format"]) for name in _names(source, recipe)}
@@ -149,7 +149,7 @@ def _is_text_encoding(name: str) -> bool:
 
 
 @rule("data.sources", "data.replay", "teacher")
-def patterns_match(recipe: FilledText) -> Problems:
+def patterns_match(recipe: SourceText) -> Problems:
     folder = recipe.path.parent
     for at, source in _all_sources(recipe):
         path = source.get("path", "")
@@ -162,7 +162,7 @@ def patterns_match(recipe: FilledText) -> Problems:
         yield from _matched(recipe, path, (*at, "path"))
 
 
-def _matched(recipe: FilledText, pattern: str, at: KeyPath) -> Problems:
+def _matched(recipe: SourceText, pattern: str, at: KeyPath) -> Problems:
     start = start_of(pattern, recipe.path.parent)
     if start is None or not recipe.judge.may_list(start):
         return  # R306 reports it
@@ -183,7 +183,7 @@ def _matched(recipe: FilledText, pattern: str, at: KeyPath) -> Problems:
 
 
 @rule("data.sources", "splits.by")
-def splits_and_weights_of_sources(recipe: FilledText) -> Problems:
+def splits_and_weights_of_sources(recipe: SourceText) -> Problems:
     by_files, sources = recipe["splits"]["by"] == "files", list(_own_sources(recipe))
     for at, source in sources:
         if by_files and "into" not in source:
@@ -197,17 +197,17 @@ def splits_and_weights_of_sources(recipe: FilledText) -> Problems:
             message = "rows of several lines have no line in the files beside"
             hint = "delete it, or `columns`"
             yield recipe.problem("R370", message, at=(*at, "split_at"), key=True, hint=hint)
-        into, hint = source.get("into", "train"), None
+        into, way_out = source.get("into", "train"), None
         if source["weight"] != 1 and (into != "train" or len(sources) == 1):
             message = f"rows of {into} are seen once each, whatever their weight"
             if into == "train":
                 message = "there is no other source to weigh this one against"
-                hint = "use `method.epochs` for more rounds, `data.sample` for fewer rows"
-            yield recipe.problem("R254", message, at=(*at, "weight"), key=True, hint=hint)
+                way_out = "use `method.epochs` for more rounds, `data.sample` for fewer rows"
+            yield recipe.problem("R254", message, at=(*at, "weight"), key=True, hint=way_out)
 
 
 @rule("data.sources", "data.replay", "teacher")
-def added_rows_are_trained_on(recipe: FilledText) -> Problems:
+def added_rows_are_trained_on(recipe: SourceText) -> Problems:
     for at, source in _all_sources(recipe):
         code, *messages = _ADDED[at[0]]
         for key, message in zip(("into", "weight"), messages, strict=True):
@@ -216,7 +216,7 @@ def added_rows_are_trained_on(recipe: FilledText) -> Problems:
 
 
 @rule("data.sources")
-def sources_differ(recipe: FilledText) -> Problems:
+def sources_differ(recipe: SourceText) -> Problems:
     seen: dict[tuple[str, ...], int] = {}
     for position, (at, source) in enumerate(_own_sources(recipe)):
         firsts = [seen.setdefault(file, position) for file in _identities(source, recipe)]
@@ -228,7 +228,7 @@ def sources_differ(recipe: FilledText) -> Problems:
             yield recipe.warning("R305", message, at=at)
 
 
-def _identities(source: Mapping[str, Any], recipe: FilledText) -> list[tuple[str, ...]]:
+def _identities(source: Mapping[str, Any], recipe: SourceText) -> list[tuple[str, ...]]:
     """Return what sources of the same rows have in common, for each file."""
     folder = recipe.path.parent
     keys = ("hub", "package", "file", "config", "split", "records", "columns", "explode")

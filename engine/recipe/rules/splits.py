@@ -5,7 +5,7 @@ from typing import Final
 from engine.recipe.methods import has_validation
 from engine.recipe.model import BY_ORDER
 from engine.recipe.rules import Problems, rule
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.values import replace
 
 NAMES: Final = ("train", "validation", "holdout")
@@ -14,7 +14,7 @@ _ROUNDING: Final = 1e-9
 
 
 @rule("splits", "data.sample")
-def sizes_share_the_rows(recipe: FilledText) -> Problems:
+def sizes_share_the_rows(recipe: SourceText) -> Problems:
     written = {name: recipe["splits"].get(name, "all") for name in NAMES}
     sizes = {name: size for name, size in written.items() if not isinstance(size, str)}
     # `validation: 0` goes with fractions, too.
@@ -38,24 +38,24 @@ def sizes_share_the_rows(recipe: FilledText) -> Problems:
 
 
 @rule("splits", "method")
-def validation_steers(recipe: FilledText) -> Problems:
+def validation_steers(recipe: SourceText) -> Problems:
     if "early_stopping" in recipe["method"] and not has_validation(recipe.filled):
         message = "early stopping needs validation rows; splits.validation is 0"
         yield recipe.problem("R217", message, at=("method", "early_stopping"), key=True)
 
 
-def may_have_folds(recipe: FilledText) -> bool:
+def may_have_folds(recipe: SourceText) -> bool:
     """Return whether rows are drawn, as folds need; otherwise files, a column or an order divides them."""
     return _way(recipe) not in ("files", "column", *BY_ORDER)
 
 
-def _way(recipe: FilledText) -> str:
+def _way(recipe: SourceText) -> str:
     by = recipe["splits"]["by"]
     return str(next(iter(by), "") if isinstance(by, dict) else by)
 
 
 @rule("splits")
-def folds_exclude_a_holdout(recipe: FilledText) -> Problems:
+def folds_exclude_a_holdout(recipe: SourceText) -> Problems:
     splits, at = recipe["splits"], ("splits", "folds")
     if not splits["folds"]:
         return
@@ -72,7 +72,7 @@ def folds_exclude_a_holdout(recipe: FilledText) -> Problems:
 
 
 @rule("splits", "data.sources")
-def files_give_a_holdout(recipe: FilledText) -> Problems:
+def files_give_a_holdout(recipe: SourceText) -> Problems:
     into = {source.get("into") for source in recipe["data"]["sources"]}
     if _way(recipe) != "files" or None in into:  # R253 reports it
         return
@@ -87,7 +87,7 @@ def files_give_a_holdout(recipe: FilledText) -> Problems:
 
 
 @rule("splits")
-def no_split_is_empty(recipe: FilledText) -> Problems:
+def no_split_is_empty(recipe: SourceText) -> Problems:
     splits = recipe["splits"]
     # With folds, every row is in a holdout once.
     for name in ("train",) if splits["folds"] else ("train", "holdout"):

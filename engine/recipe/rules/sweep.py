@@ -14,7 +14,7 @@ from engine.recipe.rules.method import (
 )
 from engine.recipe.rules.splits import validation_steers
 from engine.recipe.sweeps import MOST, WrittenSetting, count_of, setting_words, written_settings
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema import definition
 from engine.values import replace
 
@@ -30,7 +30,7 @@ MANY: Final = 16
 
 
 @rule("method", "splits", "sweep", "task.kind", "backend")
-def settings_are_sound(recipe: FilledText) -> Problems:
+def settings_are_sound(recipe: SourceText) -> Problems:
     """For each setting; faults of `method` itself are reported there (R204 to R206, R217, R273, R345 to R352)."""
     # Compared by words: the same mistake in several settings is one.
     known = {(problem.code, problem.message) for check in _OF_A_METHOD for problem in check(recipe)}
@@ -42,11 +42,11 @@ def settings_are_sound(recipe: FilledText) -> Problems:
                 yield problem
 
 
-def _settings(recipe: FilledText) -> list[WrittenSetting]:
+def _settings(recipe: SourceText) -> list[WrittenSetting]:
     return written_settings(recipe.filled.get("sweep", {}))
 
 
-def _faults(recipe: FilledText, setting: WrittenSetting) -> Problems:
+def _faults(recipe: SourceText, setting: WrittenSetting) -> Problems:
     # Keys of an adapter in `method` are for the other settings.
     for key in ADAPTER_KEYS if recipe["method"]["kind"] == "full" else ():
         if key in setting.changes:
@@ -62,7 +62,7 @@ def _faults(recipe: FilledText, setting: WrittenSetting) -> Problems:
 
 
 @rule("method", "splits", "sweep")
-def settings_differ(recipe: FilledText) -> Problems:
+def settings_differ(recipe: SourceText) -> Problems:
     # R287 reports a grid that is too large, and only its first part is laid out.
     settings = _settings(recipe) if count_of(recipe.filled.get("sweep", {})) <= MOST else []
     if len(settings) == 1:
@@ -85,7 +85,7 @@ def settings_differ(recipe: FilledText) -> Problems:
 
 
 @rule("splits", "task.kind", "task.labels", "sweep")
-def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
+def sweeps_choose_by_validation_rows(recipe: SourceText) -> Problems:
     if "sweep" not in recipe.filled:
         return
     at = ("sweep",)
@@ -102,7 +102,7 @@ def sweeps_choose_by_validation_rows(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "method", "sweep")
-def documents_are_judged_alike(recipe: FilledText) -> Problems:
+def documents_are_judged_alike(recipe: SourceText) -> Problems:
     length = recipe["method"]["max_length"]
     for setting in () if recipe.kind.has_turns else _settings(recipe):
         if setting.changes.get("max_length", length) != length:
@@ -115,7 +115,7 @@ def documents_are_judged_alike(recipe: FilledText) -> Problems:
 
 
 @rule("sweep")
-def choice_is_not_mere_luck(recipe: FilledText) -> Problems:
+def choice_is_not_mere_luck(recipe: SourceText) -> Problems:
     count = count_of(recipe.filled.get("sweep", {}))
     if count > MOST:
         message = f"must be at most {MOST} settings, this grid has {count}"

@@ -12,20 +12,20 @@ from engine.recipe.references import JUDGE, SYNTHESIZE, WRITER
 from engine.recipe.rules import Problems, rule
 from engine.recipe.teacher import JUDGE_NAME, LABEL, WRITER_NAME
 from engine.recipe.text.paths import absolute
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
 
 _REVIEW: Final = (*SYNTHESIZE, "review")
 _SYNTHETIC: Final = ("acceptance", "synthetic")
 
 
-def _written(recipe: FilledText) -> Mapping[str, Any] | None:
+def _written(recipe: SourceText) -> Mapping[str, Any] | None:
     section: Mapping[str, Any] | None = recipe["data"].get("synthesize")
     return section
 
 
 @rule("task.kind", "data.synthesize", "teacher", "splits")
-def synthesis_fits_the_recipe(recipe: FilledText) -> Problems:
+def synthesis_fits_the_recipe(recipe: SourceText) -> Problems:
     if _written(recipe) is None:
         return
     if not recipe.kind.is_constrained:
@@ -42,7 +42,7 @@ def synthesis_fits_the_recipe(recipe: FilledText) -> Problems:
 
 
 @rule("data.synthesize")
-def prompt_can_be_filled(recipe: FilledText) -> Problems:
+def prompt_can_be_filled(recipe: SourceText) -> Problems:
     if (written := _written(recipe)) is None:
         return
     at, place, vary = (*SYNTHESIZE, "vary"), (*SYNTHESIZE, "prompt"), written["vary"]
@@ -71,7 +71,7 @@ def prompt_can_be_filled(recipe: FilledText) -> Problems:
 
 
 @rule("data.synthesize")
-def requests_can_be_kept(recipe: FilledText) -> Problems:
+def requests_can_be_kept(recipe: SourceText) -> Problems:
     if (written := _written(recipe)) is None:
         return
     agreement = written["keep"]["agreement"]
@@ -93,7 +93,7 @@ def requests_can_be_kept(recipe: FilledText) -> Problems:
 
 
 @rule("acceptance", "data.synthesize")
-def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
+def bounds_of_synthetic_rows(recipe: SourceText) -> Problems:
     written, acceptance = _written(recipe), recipe["acceptance"]
     for at in (_SYNTHETIC, ("acceptance", "over_without_synthetic")):
         if written is None and acceptance.get(at[1]):
@@ -107,7 +107,7 @@ def bounds_of_synthetic_rows(recipe: FilledText) -> Problems:
 
 
 @rule("data.synthesize", "data.sources")
-def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
+def review_file_is_beside_the_recipe(recipe: SourceText) -> Problems:
     if (review := (_written(recipe) or {}).get("review")) is None:
         return
     path = PurePosixPath(review)
@@ -121,7 +121,7 @@ def review_file_is_beside_the_recipe(recipe: FilledText) -> Problems:
 
 
 @rule("baselines", "data.synthesize")
-def writers_have_their_own_names(recipe: FilledText) -> Problems:
+def writers_have_their_own_names(recipe: SourceText) -> Problems:
     if (written := _written(recipe)) is None:
         return
     taken = [name_of(baseline) for baseline in written_baselines(recipe.filled)]

@@ -11,7 +11,7 @@ from engine.recipe.patterns import UNREADABLE, compiled
 from engine.recipe.prompt import LABELS_TOKEN, WORD, TemplateError, fields, unnamed_labels
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import UNWANTED, KeyPath, dotted
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import folded, unlike, unseen, with_suggestion
 from engine.recipe.validation.schema_errors import show
 
@@ -21,7 +21,7 @@ _FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.]*\}")
 
 
 @rule()
-def texts_hide_nothing(recipe: FilledText) -> Problems:
+def texts_hide_nothing(recipe: SourceText) -> Problems:
     for at, text, is_key in _texts(recipe.value):
         unwanted = UNWANTED.search(text)
         # U+001F separates labels in some tables.
@@ -43,7 +43,7 @@ def _texts(value: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str, bool]]:
 
 
 @rule("task.labels")
-def labels_can_be_answers(recipe: FilledText) -> Problems:
+def labels_can_be_answers(recipe: SourceText) -> Problems:
     first: dict[str, str] = {}
     for position, label in enumerate(recipe["task"].get("labels", [])):
         at = ("task", "labels", position)
@@ -67,7 +67,7 @@ def labels_can_be_answers(recipe: FilledText) -> Problems:
 
 
 @rule("task.labels", "task.out_of_scope")
-def out_of_scope_is_a_label(recipe: FilledText) -> Problems:
+def out_of_scope_is_a_label(recipe: SourceText) -> Problems:
     """R212: the label that means that no other fits is one of the labels."""
     task = recipe["task"]
     label, labels = task["out_of_scope"], task.get("labels", [])
@@ -75,7 +75,7 @@ def out_of_scope_is_a_label(recipe: FilledText) -> Problems:
         yield no_such_label(recipe, label, ("task", "out_of_scope"))
 
 
-def no_such_label(recipe: FilledText, name: str, at: KeyPath, *, key: bool = False) -> Problem:
+def no_such_label(recipe: SourceText, name: str, at: KeyPath, *, key: bool = False) -> Problem:
     labels, few = recipe["task"].get("labels", []), 12
     known = f"labels are {', '.join(labels)}" if len(labels) <= few else f"{len(labels)} labels"
     hint = with_suggestion(known, name, labels)
@@ -83,7 +83,7 @@ def no_such_label(recipe: FilledText, name: str, at: KeyPath, *, key: bool = Fal
 
 
 @rule("task.answer_pattern")
-def answer_pattern_can_be_read(recipe: FilledText) -> Problems:
+def answer_pattern_can_be_read(recipe: SourceText) -> Problems:
     at = ("task", "answer_pattern")
     try:
         pattern = compiled(recipe["task"]["answer_pattern"])
@@ -97,7 +97,7 @@ def answer_pattern_can_be_read(recipe: FilledText) -> Problems:
 
 
 @rule("task.input")
-def input_is_a_template(recipe: FilledText) -> Problems:
+def input_is_a_template(recipe: SourceText) -> Problems:
     at, written = ("task", "input"), recipe["task"]["input"]
     try:
         names = fields(written)
@@ -112,7 +112,7 @@ def input_is_a_template(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "task.instruction", "task.system", "task.labels")
-def instruction_names_the_labels(recipe: FilledText) -> Problems:
+def instruction_names_the_labels(recipe: SourceText) -> Problems:
     task, at = recipe["task"], ("task", "instruction")
     for field in _FIELD.findall(task["instruction"]):
         if field != LABELS_TOKEN:
@@ -146,14 +146,14 @@ _DEFAULTS: Final[Mapping[KeyPath, object]] = {
 """Defaults that every kind may have, since resolved recipes spell them out."""
 
 
-def value_at(recipe: FilledText, path: KeyPath) -> object:
+def value_at(recipe: SourceText, path: KeyPath) -> object:
     value: Any = recipe.filled
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None
     return None if value in (None, "", [], {}) or value == _DEFAULTS.get(path) else value
 
 
-def reads_input(recipe: FilledText) -> bool:
+def reads_input(recipe: SourceText) -> bool:
     kind = recipe.kind
     if "task.input" not in kind.reads:
         return False
@@ -161,7 +161,7 @@ def reads_input(recipe: FilledText) -> bool:
 
 
 @rule(*KIND_KEYS)
-def keys_fit_the_kind(recipe: FilledText) -> Problems:
+def keys_fit_the_kind(recipe: SourceText) -> Problems:
     kind = recipe.kind
     for key in kind.needs:
         needed = tuple(key.split("."))
@@ -182,7 +182,7 @@ def keys_fit_the_kind(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "data.answer")
-def answer_comes_one_way(recipe: FilledText) -> Problems:
+def answer_comes_one_way(recipe: SourceText) -> Problems:
     reads, answer = recipe.kind.reads, recipe["data"].get("answer")
     if answer is None or "data.answer" not in reads:
         return
@@ -199,7 +199,7 @@ def answer_comes_one_way(recipe: FilledText) -> Problems:
 
 
 @rule(*KIND_KEYS)
-def shape_fits_the_kind(recipe: FilledText) -> Problems:
+def shape_fits_the_kind(recipe: SourceText) -> Problems:
     kind, shape = recipe.kind, recipe["data"]["shape"]
     at, key = ("data", "shape"), kind.columns_key
     by_columns = bool(key) and value_at(recipe, ("data", key)) is not None

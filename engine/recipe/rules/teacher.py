@@ -9,7 +9,7 @@ from engine.recipe.methods import are_drawn_from_train
 from engine.recipe.rules import Problems, rule
 from engine.recipe.sweeps import written_settings
 from engine.recipe.teacher import MODEL, NAME, OF_SOFT, RATIOS, model_keys
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.validation.schema_errors import show
 
 _TARGETS: Final = ("teacher", "targets")
@@ -32,7 +32,7 @@ _WITHOUT_LIKELIHOOD: Final = {
 
 
 @rule("teacher")
-def soft_targets_fit_the_teacher(recipe: FilledText) -> Problems:
+def soft_targets_fit_the_teacher(recipe: SourceText) -> Problems:
     teacher = recipe.filled.get("teacher")
     if not teacher:
         return
@@ -61,7 +61,7 @@ def soft_targets_fit_the_teacher(recipe: FilledText) -> Problems:
 
 
 @rule("method", "sweep", "teacher")
-def soft_targets_are_of_the_same_tokens(recipe: FilledText) -> Problems:
+def soft_targets_are_of_the_same_tokens(recipe: SourceText) -> Problems:
     if recipe.filled.get("teacher", {}).get("targets") != "soft":
         return
     for setting in written_settings(recipe.filled.get("sweep", {})):
@@ -75,7 +75,7 @@ def soft_targets_are_of_the_same_tokens(recipe: FilledText) -> Problems:
 
 
 @rule("task.kind", "baselines")
-def baselines_fit_the_kind(recipe: FilledText) -> Problems:
+def baselines_fit_the_kind(recipe: SourceText) -> Problems:
     kind = recipe.kind
     names: list[str] = []
     for position, written in enumerate(written_baselines(recipe.filled)):
@@ -104,7 +104,7 @@ def baselines_fit_the_kind(recipe: FilledText) -> Problems:
 
 
 @rule("splits", "teacher", "method")
-def teacher_can_be_judged(recipe: FilledText) -> Problems:
+def teacher_can_be_judged(recipe: SourceText) -> Problems:
     teacher, splits = recipe.filled.get("teacher"), recipe["splits"]
     if not teacher:
         return
@@ -121,12 +121,12 @@ def teacher_can_be_judged(recipe: FilledText) -> Problems:
     if teacher["stop_if_teacher_is_no_better"] and not has_rows:
         message = "there are no validation rows on which the teacher could show that it is better"
         hint = "give `splits.validation` some rows, or set it to false"
-        at = ("teacher", "stop_if_teacher_is_no_better")
-        yield recipe.problem("R324", message, at=at, key=True, hint=hint)
+        key = ("teacher", "stop_if_teacher_is_no_better")
+        yield recipe.problem("R324", message, at=key, key=True, hint=hint)
 
 
 @rule("baselines", "teacher", "task.kind")
-def teacher_is_known(recipe: FilledText) -> Problems:
+def teacher_is_known(recipe: SourceText) -> Problems:
     teacher, kind = recipe.filled.get("teacher"), recipe.kind
     if not teacher:
         return
@@ -155,7 +155,7 @@ def teacher_is_known(recipe: FilledText) -> Problems:
 
 
 @rule("base_model", "teacher")
-def teacher_is_another_model(recipe: FilledText) -> Problems:
+def teacher_is_another_model(recipe: SourceText) -> Problems:
     teacher, base = recipe.filled.get("teacher"), recipe["base_model"]
     if not teacher or not {"hub", "path", "package"} & set(base) or "keep_layers" in base:
         return
@@ -168,13 +168,17 @@ def teacher_is_another_model(recipe: FilledText) -> Problems:
 
 
 @rule("acceptance", "teacher")
-def bounds_against_a_teacher(recipe: FilledText) -> Problems:
+def bounds_against_a_teacher(recipe: SourceText) -> Problems:
     bounds, teacher = recipe["acceptance"].get("against_teacher"), recipe.filled.get("teacher")
     at = ("acceptance", "against_teacher")
     if bounds is not None and not teacher:
         message = "there is no teacher to compare with"
         yield recipe.problem("R326", message, at=at, key=True, hint="name a `teacher`")
-    elif bounds is not None and {"hub", "path", "package"}.isdisjoint(model_keys(teacher)):
+    elif (
+        bounds is not None
+        and teacher
+        and {"hub", "path", "package"}.isdisjoint(model_keys(teacher))
+    ):
         for name in (name for name in RATIOS if name in bounds):
             message = f"`{name}` is known of a teacher that is named by hub, path or package"
             yield recipe.problem("R327", message, at=(*at, name), key=True, hint="delete it")

@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.codes import all_codes
 from engine.recipe.rules import Problems, rule
-from engine.recipe.text.source import FilledText
+from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.recipe.validation.schema_errors import show
@@ -20,7 +20,7 @@ _OF_LOCK: Final = (
 
 
 @rule("name")
-def name_is_its_own(recipe: FilledText) -> Problems:
+def name_is_its_own(recipe: SourceText) -> Problems:
     if ("name",) in recipe.inherited:
         message = f"`{recipe['name']}` is the parent's name too: their runs would be mixed"
         hint = f"give `{recipe.file}` a `name:` of its own"
@@ -28,7 +28,7 @@ def name_is_its_own(recipe: FilledText) -> Problems:
 
 
 @rule("waivers")
-def waivers_name_something_once(recipe: FilledText) -> Problems:
+def waivers_name_something_once(recipe: SourceText) -> Problems:
     codes = tuple(code for code in all_codes() if code.startswith("W"))
     named: set[str] = set()
     for position, waiver in enumerate(recipe["waivers"]):

@@ -1,8 +1,8 @@
-"""YAML events to plain data: the place of every value, and what strict recipes refuse; and plain data as text again.
+"""YAML events to plain data with places, by the rules of strict recipes; and plain data to text.
 
-YAML 1.2's idea of numbers and booleans (`2e-4` is a number, `no` is text), and a subset of YAML
-that means the same to every reader: no anchors, aliases, merge keys, tags, directives or second
-documents. Every refusal is collected; only what makes the rest unreadable ends the reading.
+Numbers and booleans as in YAML 1.2 (`2e-4` is a number, `no` is text), and a subset of YAML that every reader
+understands in the same way: no anchors, aliases, merge keys, tags, directives or second documents. Every refusal is
+collected; only what makes the rest unreadable ends the reading.
 """
 
 import json
@@ -58,11 +58,11 @@ def dotted(path: KeyPath) -> str:
 
 
 def visible(text: str) -> str:
-    return UNWANTED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return UNWANTED.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def plain_value(text: str) -> Json:
-    """Return what an unquoted scalar means; OverflowError where no finite number can hold it."""
+    """Return the value of an unquoted scalar; OverflowError where no finite number can hold it."""
     if text in _NULL:
         return None
     if text in _BOOLEAN:
@@ -71,20 +71,14 @@ def plain_value(text: str) -> Json:
         raise OverflowError(text)
     if _WHOLE.match(text):
         # A number of a million digits would take seconds to convert, and be too large anyway.
-        return _bounded(int(text) if len(text) < len(str(MAX_WHOLE)) + 2 else MAX_WHOLE + 1, text)
-    if _REAL.match(text):
-        return _bounded(float(text), text)
-    return text
-
-
-def _before_comma(before: Event | None, key: Event) -> str:
-    """Return the number that a decimal comma cuts a key from, as in `{min: 0,5}`; empty where there is none."""
-    if not isinstance(before, yaml.ScalarEvent) or not before.implicit[0]:
-        return ""
-    end = before.end_mark
-    is_cut = end is not None and end.index + 1 == key.start_mark.index
-    are_digits = before.value.lstrip("-").isdigit() and key.value.isdigit()
-    return str(before.value) if is_cut and are_digits else ""
+        number: int | float = int(text) if len(text) < len(str(MAX_WHOLE)) + 2 else MAX_WHOLE + 1
+    elif _REAL.match(text):
+        number = float(text)
+    else:
+        return text
+    if abs(number) > MAX_WHOLE:
+        raise OverflowError(text)
+    return number
 
 
 def is_plain_text(text: str) -> bool:
@@ -94,15 +88,9 @@ def is_plain_text(text: str) -> bool:
         return False
 
 
-def _bounded(number: float, text: str) -> int | float:
-    if abs(number) > MAX_WHOLE:
-        raise OverflowError(text)
-    return number
-
-
 @dataclass(slots=True, kw_only=True)
 class Composer:
-    """Builds plain data from parser events, noting positions and what strict recipes forbid."""
+    """Builder of plain data from parser events; it records places, and what strict recipes forbid."""
 
     file: str
     lines: tuple[str, ...]
@@ -145,9 +133,8 @@ class Composer:
             try:
                 return plain_value(text)
             except OverflowError:
-                self._refuse(
-                    "R121", f"`{text[:40]}` is not a finite number of usual size", event, path
-                )
+                message = f"`{text[:40]}` is not a finite number of usual size"
+                self._refuse("R121", message, event, path)
                 return None
         # Ends the reading: Python's own stack would be the next limit.
         if len(path) >= MAX_DEPTH:
@@ -161,23 +148,23 @@ class Composer:
         return self._mapping(stream, path)
 
     def _mapping(self, stream: Iterator[Event], path: KeyPath) -> dict[str, Json]:
-        found: dict[str, Json] = {}
+        mapping: dict[str, Json] = {}
         before: Event | None = None
         while not isinstance(event := next(stream), yaml.MappingEndEvent):
-            name = self._key(event, path, before=before)
+            name = self._key(event, path, before)
             at = (*path, name)
             if at in self.keys:
-                # The first one stays; the second is skipped, so that nothing in it is reported as well.
+                # Nothing in the second one is reported as well.
                 first = self.keys[at].line
                 self._refuse("R101", f"duplicate key (first at line {first})", event, at)
                 self._skip(next(stream), stream)
                 continue
             self.keys[at] = self._span(event)
             before = next(stream)
-            found[name] = self._value(before, stream, at)
-        return found
+            mapping[name] = self._value(before, stream, at)
+        return mapping
 
-    def _key(self, event: Event, path: KeyPath, *, before: Event | None = None) -> str:
+    def _key(self, event: Event, path: KeyPath, before: Event | None) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             self._refuse("R120", "a key must be text", event, path)
             raise RecipeError(self.problems)
@@ -190,24 +177,24 @@ class Composer:
         if name == "<<":
             self._refuse("R117", "merge key `<<` is not part of recipes", event, at)
         elif not is_plain_text(name):
-            decimal = _before_comma(before, event)
-            hint = (
-                f"write a decimal point: {decimal}.{name}"
-                if decimal
-                else f'write it in quotes: "{name}"'
-            )
+            hint = f'write it in quotes: "{name}"'
+            cut = str(before.value) if isinstance(before, yaml.ScalarEvent) else ""
+            # The comma in `{min: 0,5}` ends the value 0.
+            end = before.end_mark if before is not None else None
+            is_next = end is not None and end.index + 1 == event.start_mark.index
+            if is_next and cut.lstrip("-").isdigit() and name.isdigit():
+                hint = f"write a decimal point: {cut}.{name}"
             self._refuse("R120", f"the key `{name}` must be text", event, at, hint=hint)
         return name
 
-    # What is left out still has to be read: its events would be taken for keys of the mapping around it.
-    def _skip(self, event: Event, stream: Iterator[Event]) -> None:
-        depth = 0
-        while True:
+    @staticmethod
+    def _skip(event: Event, stream: Iterator[Event]) -> None:
+        """Read a value without keeping it."""
+        depth = int(isinstance(event, yaml.CollectionStartEvent))
+        while depth:
+            event = next(stream)
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth == 0:
-                return
-            event = next(stream)
 
     def _span(self, event: Event) -> SourceSpan:
         start, end = event.start_mark, event.end_mark
@@ -242,11 +229,10 @@ def dumped(value: object, **style: Any) -> str:
 
 
 def spelled_in_flow(value: object) -> str:
-    """Return a value as it may stand in braces or brackets, on one line."""
+    """Return a value as YAML for within braces or brackets, on one line."""
     if isinstance(value, Mapping):
-        pairs = (
-            f"{spelled_in_flow(key)}: {spelled_in_flow(below)}" for key, below in value.items()
-        )
+        items = value.items()
+        pairs = (f"{spelled_in_flow(key)}: {spelled_in_flow(below)}" for key, below in items)
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(spelled_in_flow, value))}]"
@@ -264,15 +250,12 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # PyYAML decides by YAML 1.1: it would leave `2e-4` without quotes, and the strict loader would then read a number.
+    # PyYAML decides by YAML 1.1: it would write `2e-4` without quotes, and the strict loader would read a number.
     style = None if is_plain_text(text) else '"'
     if "\n" in text:
         lines = text.removesuffix("\n").split("\n")
-        style = (
-            "|"
-            if all(line == line.strip() and line.isprintable() and line for line in lines)
-            else '"'
-        )
+        is_block = all(line == line.strip() and line.isprintable() and line for line in lines)
+        style = "|" if is_block else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -1,11 +1,11 @@
-"""A resolved recipe back to the file a person would write, with every default explicit; its digests."""
+"""A resolved recipe as the file that a person would write, with every default explicit; its digests."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.recipe.baselines import as_written, written_model
+from engine.recipe.baselines import as_written
 from engine.recipe.mapping import Writers, to_mapping
 from engine.recipe.methods import method_mapping
 from engine.recipe.model import (
@@ -13,10 +13,12 @@ from engine.recipe.model import (
     MIN_PARITY,
     Acceptance,
     AgainstTeacher,
+    Agreement,
     Baseline,
     BaseModel,
     Export,
     FewerLayers,
+    Forgetting,
     GeneralText,
     HubRef,
     MaxDrop,
@@ -31,26 +33,22 @@ from engine.recipe.model import (
     Splits,
     Synthesize,
     SyntheticReview,
+    Task,
     Teacher,
     Threshold,
 )
 from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
-from engine.recipe.teacher import (
-    OF_SOFT,
-    is_baseline,
-    written_against_teacher,
-    written_review,
-    written_soft,
-)
+from engine.recipe.teacher import OF_SOFT, is_baseline, written_soft
 from engine.recipe.text.compose import dumped
 from engine.recipe.validation.schema import definition, recipe_schema
+from engine.values import fields
 
 FOR_PEOPLE = ("name", "description", "allow_moving", "waivers")
 SEEDS = ("seed", "seeds")
-"""Of `method`: another seed is the same recipe, run with other luck."""
+"""Keys of `method` that do not make another recipe."""
 PINS = ("revision", "sha256")
-"""Of a model or a source: a pin says which bytes, and the lock records their digests."""
+"""Keys of a model or a source that name its bytes; the lock compares those by their digests."""
 _WITH_PLACES = ("base_model", "teacher", "data", "baselines", "acceptance")
 DIGITS = 16
 
@@ -84,44 +82,41 @@ def _unpinned(part: Any) -> Any:
         return [_unpinned(item) for item in part]
     if not isinstance(part, Mapping):
         return part
-    # A pin says which bytes; the lock compares those by their digests, and not by the pin.
     is_place = not {"hub", "package", "path"}.isdisjoint(part)
     return {key: _unpinned(value) for key, value in part.items() if not (is_place and key in PINS)}
 
 
 def _sha256(value: Any) -> str:
-    # Sorted, so that the order of keys in the file is no difference.
+    # Sorted: the order of keys in the file means nothing.
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def resolved_mapping(recipe: Recipe) -> dict[str, Any]:
     """Return the recipe as the mapping its file would hold, in the schema's order."""
-    no_input = {"input": None} if not recipe.task.input else {}
-    return to_mapping(
-        recipe,
-        recipe_schema(),
-        _WRITERS,
-        recipe="v1",
-        extends=None,
-        task=to_mapping(recipe.task, definition("task"), **no_input),
-        base_model=base_model_mapping(recipe.base_model),
-        baselines=[_baseline(baseline) for baseline in recipe.baselines],
-        method=method_mapping(recipe.method),
-        sweep=sweep_mapping(recipe.sweep, recipe.method) if recipe.sweep else None,
-    )
+    return to_mapping(recipe, recipe_schema(), _WRITERS)
 
 
 def dump_resolved(recipe: Recipe) -> str:
     return dumped(resolved_mapping(recipe), sort_keys=False, default_flow_style=False, width=100)
 
 
+def _recipe(recipe: Recipe) -> dict[str, Any]:
+    return {
+        "recipe": "v1",
+        "extends": None,
+        "base_model": base_model_mapping(recipe.base_model),
+        "baselines": [_baseline(baseline) for baseline in recipe.baselines],
+        "method": method_mapping(recipe.method),
+        "sweep": sweep_mapping(recipe.sweep, recipe.method) if recipe.sweep else None,
+    }
+
+
 def _splits(splits: Splits) -> dict[str, Any]:
     by = {splits.by: splits.column} if splits.column else splits.by
-    holdout = None if splits.folds else splits.holdout
-    # With `keep: best` beside it, 0 is read as what it was.
+    # With `keep: best`, 0 is read as `from_train` again.
     drawn = {"validation": 0} if splits.validation == FROM_TRAIN else {}
-    return to_mapping(splits, definition("splits"), by=by, holdout=holdout, **drawn)
+    return {"by": by, "holdout": None if splits.folds else splits.holdout, **drawn}
 
 
 def base_model_mapping(base: BaseModel) -> dict[str, Any]:
@@ -151,64 +146,54 @@ def reference_mapping(ref: Reference) -> dict[str, Any]:
 def _source(source: Source) -> dict[str, Any]:
     of_hub = {"file": source.hub_file or None}
     elsewhere = {"config": None, "split": None}
-    return to_mapping(
-        source,
-        definition("source"),
+    return {
         **(of_hub if isinstance(source.ref, HubRef) else elsewhere),
         **reference_mapping(source.ref),
-        columns={file.column: file.written for file in source.columns},
-    )
+        "columns": {file.column: file.written for file in source.columns},
+    }
+
+
+def _source_of(value: Probe | GeneralText) -> dict[str, Any]:
+    """Return the keys of a source that a probe or a text has among its own."""
+    if value.source is None:
+        return {}
+    place = to_mapping(value.source, definition("source"), _WRITERS)
+    own = {field.name for field in fields(type(value))}
+    return {key: part for key, part in place.items() if part and key not in own}
+
+
+def _probe(probe: Probe) -> Any:
+    return to_mapping(probe, definition("probe"), _WRITERS) if probe.source else probe.kind
 
 
 def _bounds(
     thresholds: tuple[Threshold, ...], drops: tuple[MaxDrop, ...] = ()
 ) -> dict[str, dict[str, float]]:
-    found = {drop.metric: {"max_drop": drop.max_drop} for drop in drops}
+    bounds = {drop.metric: {"max_drop": drop.max_drop} for drop in drops}
     for threshold in thresholds:
-        found.setdefault(threshold.metric, {})[threshold.direction] = threshold.bound
-    return found
+        bounds.setdefault(threshold.metric, {})[threshold.direction] = threshold.bound
+    return bounds
 
 
 def _baseline(baseline: Baseline) -> Any:
-    found = as_written(baseline)
+    written = as_written(baseline)
     if baseline.ref is not None:
-        found[baseline.kind] |= reference_mapping(baseline.ref)
-    return found
+        written[baseline.kind] |= reference_mapping(baseline.ref)
+    return written
 
 
-def _asked_model(model: Baseline) -> dict[str, Any]:
-    return written_model(model) | (reference_mapping(model.ref) if model.ref is not None else {})
+def _model(model: Baseline) -> dict[str, Any]:
+    section: dict[str, Any] = _baseline(model)["model"]
+    return section
 
 
 def _teacher(teacher: Teacher) -> dict[str, Any]:
     soft = written_soft(teacher)
-    return to_mapping(
-        teacher,
-        definition("teacher"),
-        _WRITERS,
-        model=teacher.model.name if is_baseline(teacher) else _asked_model(teacher.model),
+    return {
+        "model": teacher.model.name if is_baseline(teacher) else _model(teacher.model),
         **({} if teacher.inputs.sources else {"inputs": None}),
         **{key: soft.get(key) for key in ("targets", *OF_SOFT)},
-    )
-
-
-def _probe(probe: Probe) -> Any:
-    if probe.source is None:
-        return probe.kind
-    place = {key: value for key, value in _source(probe.source).items() if value}
-    # A probe has a few of a source's keys; the others would not be known there.
-    _, schema = definition("probe")["oneOf"]
-    own = {"name", "kind", "limit", "columns"}
-    known = {key: place[key] for key in schema["properties"] if key in place and key not in own}
-    return to_mapping(probe, schema, **known)
-
-
-def _general_text(text: GeneralText) -> dict[str, Any]:
-    schema, source = definition("general_text"), text.source
-    place = {key: value for key, value in _source(source).items() if value} if source else {}
-    own = {"input", "limit", "bits_per_byte"}
-    known = {key: place.get(key) for key in schema["properties"] if key not in own}
-    return to_mapping(text, schema, **known)
+    }
 
 
 def _export(export: Export) -> dict[str, Any]:
@@ -220,34 +205,34 @@ def _export(export: Export) -> dict[str, Any]:
     parity: dict[str, Any] = {}
     if not export.has_quantized_file:
         of_file = {**dict.fromkeys(of_file), "importance_matrix": None}
-        # left out where it is the usual one, so that recipes have the digest that older locks and bundles record
+        # Left out where it is the default, for the digests that older locks and bundles record.
         parity = {"parity": None} if export.min_parity == MIN_PARITY else {}
-    return to_mapping(export, definition("export"), **parity, **of_file)
+    return {**parity, **of_file}
+
+
+def _review(review: SyntheticReview) -> dict[str, Any]:
+    least = review.min_reviewed
+    # A number of rows is written without a decimal point.
+    return {"reviewed": {"min": int(least)}} if least is not None and least >= 1 else {}
 
 
 _WRITERS: Final[Writers] = {
-    Acceptance: lambda one: to_mapping(
-        one, definition("acceptance"), _WRITERS, metrics=_bounds(one.metrics)
-    ),
-    AgainstTeacher: written_against_teacher,
-    Baseline: _asked_model,
+    Acceptance: lambda section: {"metrics": _bounds(section.metrics)},
+    AgainstTeacher: lambda section: _bounds((), section.drops),
+    Agreement: lambda section: {"judge": section.judge and _model(section.judge)},
     Export: _export,
-    GeneralText: _general_text,
-    Probe: _probe,
-    Replay: lambda one: to_mapping(
-        one,
-        definition("replay"),
-        _WRITERS,
-        **({"from": "base_model", "sources": None} if one.is_sampled else {}),
-    ),
+    Forgetting: lambda section: {"probes": [_probe(probe) for probe in section.probes]},
+    GeneralText: _source_of,
+    Probe: _source_of,
+    Recipe: _recipe,
+    Replay: lambda section: {"from": "base_model", "sources": None} if section.is_sampled else {},
     Source: _source,
     Splits: _splits,
-    Synthesize: lambda one: to_mapping(
-        one,
-        definition("synthesize"),
-        _WRITERS,
-        vary={name: list(values) for name, values in one.vary},
-    ),
-    SyntheticReview: written_review,
+    Synthesize: lambda section: {
+        "teacher": _model(section.teacher),
+        "vary": {name: list(values) for name, values in section.vary},
+    },
+    SyntheticReview: _review,
+    Task: lambda section: {} if section.input else {"input": None},
     Teacher: _teacher,
 }

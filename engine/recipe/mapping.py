@@ -45,7 +45,8 @@ def from_mapping[Section](
 ) -> Section:
     """Return the value of a checked section with defaults; `given` are fields that are written in another way."""
     values = dict(given)
-    for field, hint in _fields(kind):
+    section: Any = kind
+    for field, hint in _fields(section):
         if field.name in given:
             continue
         part: Any = written

@@ -1,8 +1,8 @@
-"""`method` as it is written to a `Method`. Light.
+"""`method` as a recipe writes it, and as a `Method`.
 
-Keys that a recipe does not write follow from the task and the size of the base model, as its name says it; the numbers
-come of a grid, docs/explanation/defaults.md. Rows enter where steps are counted (`engine.backends.base.schedule`).
-A setting of a sweep is a written method too, so what is worked out from a rank follows the rank that is tried.
+Defaults follow from the task and the size of the base model, as its name gives it; the numbers are from a grid,
+docs/explanation/defaults.md. Rows count where steps are planned (`engine.backends.base.schedule`). A setting of a sweep
+is a written method, too, so that what follows from a rank follows from the rank that is tried.
 """
 
 import re
@@ -33,11 +33,11 @@ FEWEST: Final = 30
 FEWEST_TO_CALIBRATE: Final = 50
 """A temperature of fewer rows is mostly chance."""
 MOST: Final = 100
-"""More would cost training rows and tell checkpoints apart no better."""
+"""More rows would be lost for training and choose no better checkpoint."""
 
 
 def are_drawn_from_train(recipe: Mapping[str, Any]) -> bool:
-    """Tell whether a written recipe, with the schema's defaults filled in, asks for it."""
+    """Return whether validation rows are drawn from the training rows, for a written recipe with defaults."""
     return bool(recipe["splits"].get("validation") == 0 and recipe["method"].get("keep") == "best")
 
 
@@ -46,20 +46,20 @@ def has_validation(recipe: Mapping[str, Any]) -> bool:
 
 
 def sizes_in_rows(train: Size, validation: ValidationSize) -> tuple[Size, ValidationSize]:
-    """Return the sizes of train and validation after rows were drawn, where the recipe has train in rows."""
+    """Return the sizes of train and validation after rows were drawn, if the recipe has train in rows."""
     if validation != FROM_TRAIN or not isinstance(train, int):
         return train, validation
     return train - drawn_rows(train), drawn_rows(train)
 
 
 def asked_sizes(splits: Splits) -> dict[SplitName, ValidationSize]:
-    """Return the size of each split that a recipe asks for, after rows of train were drawn for validation."""
+    """Return the requested size of each split, after rows of train were drawn for validation."""
     train, validation = sizes_in_rows(splits.train, splits.validation)
     return {"train": train, "validation": validation, "holdout": splits.holdout}
 
 
 def drawn_note(train: Size) -> str:
-    """Where the validation rows come from, in words, with as many of them as the recipe says."""
+    """Return the source of drawn validation rows, in words, with their number if the recipe gives it."""
     if isinstance(train, int):
         return f"{drawn_rows(train)} of the {train} training rows, for `keep: best`"
     return f"{SHARE:.0%} of the training rows, {FEWEST} to {MOST}, for `keep: best`"
@@ -74,7 +74,7 @@ _SIZE: Final = re.compile(r"(?<![\d.a-z])(\d+(?:\.\d+)?)[ _]?([mb])(?![a-z\d])",
 _MEASURED: Final = 135e6
 _MEASURED_RATE: Final = 1e-3
 _FALL: Final = 0.35
-"""Exponent by which the rate falls with the weights: 2e-4 at 8 B, as is usual there (Dettmers et al. 2023)."""
+"""Exponent of the fall of the rate with the weights: 2e-4 at 8 B, as is usual there (Dettmers et al. 2023)."""
 _USUAL: Final = 1.5e9
 _OF_FULL: Final = 0.1
 """Rate of full training as a share of an adapter's (Schulman et al., LoRA Without Regret, 2025)."""
@@ -87,18 +87,16 @@ _BLANK: Final = 3e6
 """Weights of the blank model whose rate was measured (docs/how-to/train-from-scratch.md)."""
 _BLANK_RATE: Final = 2e-3
 _BLANK_FALL: Final = 0.32
-"""Exponent by which it falls: 6e-4 at 125 M and 3e-4 at 1.3 B, where GPT-3 took 6e-4 and 2e-4 (Brown et al. 2020)."""
+"""Exponent of its fall: 6e-4 at 125 M and 3e-4 at 1.3 B, where GPT-3 took 6e-4 and 2e-4 (Brown et al. 2020)."""
 _OF_PREFERENCES: Final = 0.1
 """Rate where two answers are compared, as a share of that for labels: higher ones make both less likely."""
-_BETAS: Final[Mapping[str, float]] = {"simpo": 2.0}
-_BETA: Final = 0.1
-_GAMMA: Final = 0.5
-"""Of SimPO; with beta 2 a quarter of it, within what its paper recommends (Meng et al. 2024)."""
+_SIMPO: Final = {"beta": 2.0, "gamma": 0.5}
+"""Gamma is a quarter of beta, within what the paper recommends (Meng et al. 2024)."""
 USUAL_BATCH: Final = 8
 
 
 class Learns(Enum):
-    """What the answers of a kind of task teach."""
+    """Content of the answers of a kind of task."""
 
     LABELS = "labels"
     TEXTS = "texts"
@@ -106,14 +104,14 @@ class Learns(Enum):
 
 
 _LEAST, _MOST = 200, 2000
-"""Steps that few rows get at least, and many at most."""
+"""Least steps for few rows, and most for many."""
 
 
 def method_defaults(
     written: Mapping[str, Any], recipe: Mapping[str, Any]
 ) -> tuple[MethodDefault, ...]:
-    """Return the keys that `written`, a method of `recipe`, leaves open."""
-    return tuple(one for one in _every(written, recipe) if one.key not in written)
+    """Return the keys that `written`, a method of `recipe`, does not have."""
+    return tuple(default for default in _every(written, recipe) if default.key not in written)
 
 
 def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[MethodDefault]:
@@ -128,18 +126,17 @@ def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     yield _rate(recipe, is_full=is_full, has_loraplus=written.get("loraplus_lr_ratio", 1) != 1)
     yield _keep(written, recipe)
     if _is_preference(recipe):
-        found = preference_defaults({}, recipe)
-        why = "single answers" if found["loss"] == "kto" else "pairs, beside the untouched model"
-        yield MethodDefault(key="preference", value=found, reason=why)
+        defaults = preference_defaults({}, recipe)
+        why = "single answers" if defaults["loss"] == "kto" else "pairs, beside the untouched model"
+        yield MethodDefault(key="preference", value=defaults, reason=why)
 
 
 def preference_defaults(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of `method.preference` that are not constants of the schema: by the shape and the loss."""
+    """Return the defaults of `method.preference` that are no constants of the schema: by the shape and the loss."""
     data = recipe.get("data")
     is_single = isinstance(data, Mapping) and data.get("shape") == "kto"
     loss = written.get("loss", "kto" if is_single else "dpo")
-    found = {"loss": loss, "beta": _BETAS.get(loss, _BETA)}
-    return found | ({"gamma": _GAMMA} if loss == "simpo" else {})
+    return {"loss": loss, **(_SIMPO if loss == "simpo" else {"beta": 0.1})}
 
 
 def _is_preference(recipe: Mapping[str, Any]) -> bool:
@@ -166,23 +163,20 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     yield MethodDefault(key="batch_size", value=batch, reason=why)
     batch = written.get("batch_size", batch)
     yield MethodDefault(key="micro_batch_size", value=batch, reason="all rows of a step at once")
-    if "epochs" in written or "tokens" in written:  # then these decide how many steps there are
+    if "epochs" in written or "tokens" in written:  # These decide the number of steps.
         return
-    labels = _learns(recipe) is Learns.LABELS
-    epochs, why = 3.0, "each answer teaches many tokens"
-    if labels:
-        epochs, why = 8.0, "an answer is one label, which teaches little each time"
-    if _is_preference(recipe):
-        epochs, why = 1.0, "seen again and again, both answers get less likely"
+    learns = _learns(recipe)
+    epochs, why = {
+        Learns.LABELS: (8.0, "an answer is one label, which teaches little each time"),
+        Learns.TEXTS: (3.0, "each answer teaches many tokens"),
+        Learns.PREFERENCES: (1.0, "seen again and again, both answers get less likely"),
+    }[learns]
     yield MethodDefault(key="epochs", value=epochs, reason=why)
-    least = _LEAST if labels else _LEAST // 2
+    least = _LEAST if learns is Learns.LABELS else _LEAST // 2
     most = written.get("max_steps", _MOST)
-    if not isinstance(most, int) or most > least:  # else fewer steps are asked for than this
-        yield MethodDefault(
-            key="min_steps",
-            value=least,
-            reason="few rows are seen more often: fewer steps underfit",
-        )
+    if not isinstance(most, int) or most > least:
+        why = "few rows are seen more often: fewer steps underfit"
+        yield MethodDefault(key="min_steps", value=least, reason=why)
     if "min_steps" not in written or written["min_steps"] <= _MOST:
         yield MethodDefault(key="max_steps", value=_MOST, reason="many rows are seen less often")
 
@@ -240,13 +234,13 @@ def _one_digit(rate: float) -> float:
 
 
 def size_of(base_model: Any) -> float | None:
-    """Return how many weights the name of a base model says, such as `135M`; None where it says nothing."""
+    """Return the number of weights in the name of a base model, such as `135M`; None without one."""
     if not isinstance(base_model, Mapping):
         return None
     if is_blank(base_model):
         blank = base_model["scratch"]
         sizes = (blank.get("layers"), blank.get("width"), blank.get("heads"))
-        layers, width, heads = (one if isinstance(one, int) else 0 for one in sizes)
+        layers, width, heads = (size if isinstance(size, int) else 0 for size in sizes)
         if min(layers, width, heads) < 1:
             return None
         inner = blank.get("feed_forward", feed_forward_of(width))
@@ -257,8 +251,8 @@ def size_of(base_model: Any) -> float | None:
     # The file of a package, or of a folder, names the model; its archive may hold several.
     for key in ("file", "hub", "path", "package"):
         name = base_model.get(key)
-        if isinstance(name, str) and (found := _SIZE.findall(name.rpartition("/")[2])):
-            number, unit = found[-1]
+        if isinstance(name, str) and (matches := _SIZE.findall(name.rpartition("/")[2])):
+            number, unit = matches[-1]
             return float(number) * (1e6 if unit in "mM" else 1e9)
     return None
 
@@ -279,18 +273,16 @@ OPTIONS: Final = (
     *("dora", "rslora", "ranks", "layers", "train_only"),
     *("loraplus_lr_ratio", "neftune_alpha", "loss_on", "packing", "tokens"),
 )
-"""Keys that do nothing where they are not written."""
+"""Keys that do nothing by default."""
 ATTENTION: Final = ("q_proj", "k_proj", "v_proj", "o_proj")
 DECAY: Final = 0.2
-"""Share of all steps in which a constant learning rate falls at last (Hägele et al., Scaling Laws and Compute-Optimal
-Training Beyond Fixed Training Durations, 2024)."""
-_LATER: Final = ("min_steps", "max_steps", "preference")
-"""Keys that earlier versions did not have, and that have no value where they mean nothing."""
+"""Share of all steps at the end in which a constant learning rate falls (Hägele et al., Scaling Laws and
+Compute-Optimal Training Beyond Fixed Training Durations, 2024)."""
 
 
 def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
-    """Return the method that a section of a checked recipe, with the schema's constants filled in, stands for."""
-    defaults = {one.key: one.value for one in method_defaults(written, recipe)}
+    """Return the method of a section of a checked recipe with the schema's defaults."""
+    defaults = {default.key: default.value for default in method_defaults(written, recipe)}
     given: dict[str, Any] = {}
     if written["kind"] == "full":
         given |= {"rank": 0, "alpha": 0, "dropout": 0.0}
@@ -303,7 +295,7 @@ def method_of(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Method:
     if "preference" in whole:
         own = whole["preference"]
         given["preference"] = from_mapping(Preference, {**preference_defaults(own, recipe), **own})
-    # The order of names means nothing, and methods are compared.
+    # Sorted: the order of names means nothing, and methods are compared.
     given["ranks"] = tuple(sorted(written.get("ranks", {}).items()))
     return from_mapping(Method, whole, **given)
 
@@ -314,18 +306,18 @@ def unset_options(method: Method, names: Sequence[str] = OPTIONS) -> tuple[str, 
 
 
 def method_slice(method: Method) -> dict[str, Any]:
-    unset = unset_options(method, (*_LATER, *OPTIONS))
+    # Earlier versions had none of these keys, and stage keys stay the same.
+    unset = unset_options(method, ("min_steps", "max_steps", "preference", *OPTIONS))
     return {name: value for name, value in to_json(method).items() if name not in unset}
 
 
 def method_mapping(method: Method, *, has_unset: bool = False) -> dict[str, Any]:
     """Return a method as its section would hold it, defaults explicit; idle options with `has_unset` only."""
-    unset = () if has_unset else unset_options(method)
-    epochs = () if method.tokens is None else ("epochs",)
-    given: dict[str, Any] = dict.fromkeys(
-        (*unset, *epochs, *(ADAPTER_KEYS if method.kind == "full" else ()))
-    )
+    absent = [] if has_unset else [*unset_options(method)]
+    absent += ["epochs"] if method.tokens is not None else []
+    absent += ADAPTER_KEYS if method.kind == "full" else ()
+    given: dict[str, Any] = dict.fromkeys(absent)
     if isinstance(method.scheduler, Scheduler):
         written = to_json(method.scheduler)
-        given["scheduler"] = {key: one for key, one in written.items() if one is not None}
+        given["scheduler"] = {key: part for key, part in written.items() if part is not None}
     return to_mapping(method, definition("method"), **given)

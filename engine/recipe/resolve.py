@@ -45,7 +45,7 @@ from engine.values import Value, fields, replace
 class Parent(Value):
     problems: tuple[Problem, ...]
     left_open: tuple[str, ...]
-    """Keys that a recipe must have, and that a child therefore says; empty for a whole recipe."""
+    """Required keys that it lacks, which its children have."""
 
     @property
     def is_sound(self) -> bool:
@@ -54,17 +54,17 @@ class Parent(Value):
 
 def as_parent(problems: Sequence[Problem]) -> Parent:
     missing = (problem.path for problem in problems if problem.code in OF_ABSENCE)
-    found = tuple(problem for problem in problems if problem.code not in OF_ABSENCE)
-    return Parent(problems=found, left_open=tuple(dict.fromkeys(missing)))
+    others = tuple(problem for problem in problems if problem.code not in OF_ABSENCE)
+    return Parent(problems=others, left_open=tuple(dict.fromkeys(missing)))
 
 
 def check_parent(path: Path) -> Parent:
-    found = as_parent(check_recipe(path)[1])
+    parent = as_parent(check_recipe(path)[1])
     if _named_by(path) is None:
-        return found
+        return parent
     message, hint = "a parent cannot extend another recipe", "delete this line"
     further = read_source(path).problem("R124", message, at=(KEY,), key=True, hint=hint)
-    return replace(found, problems=(*found.problems, further))
+    return replace(parent, problems=(*parent.problems, further))
 
 
 def parents_among(paths: Sequence[Path]) -> frozenset[Path]:
@@ -83,10 +83,10 @@ def _named_by(path: Path) -> Path | None:
 
 
 OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
-"""Codes of what is missing, and may stand in a parent or a child."""
+"""Codes of missing keys, which may be in a parent or a child."""
 MISSING: Final = frozenset({"R105", "R240"})
 _OF_THE_DISK: Final = frozenset({"R250", "R256", "R302", "R309", "R310", "R311"})
-"""Codes of files of this machine, which say nothing about a version that is only compared with."""
+"""Codes of files of this machine, which mean nothing for a version of another time."""
 
 Written = Mapping[str, Any]
 
@@ -94,7 +94,7 @@ Written = Mapping[str, Any]
 def load_recipe(
     path: Path, *, read: Reader = read_bytes, given: Allowed = NOTHING
 ) -> tuple[Recipe, tuple[Problem, ...]]:
-    """Return the recipe and its warnings, as `check_recipe`; RecipeError with every problem when one is an error."""
+    """Return the recipe and its warnings; RecipeError with every problem when one is an error. As `check_recipe`."""
     recipe, problems = check_recipe(path, read=read, given=given)
     if recipe is None:
         raise RecipeError(problems)
@@ -104,18 +104,17 @@ def load_recipe(
 def check_recipe(
     path: Path, *, read: Reader = read_bytes, given: Allowed = NOTHING
 ) -> tuple[Recipe | None, tuple[Problem, ...]]:
-    """Return the recipe, or None where it has errors, and every problem in file order.
+    """Return the recipe, or None if it has errors, and every problem in file order.
 
-    Never raises on a wrong recipe, not even on a file that cannot be read.
+    Never raises for a wrong recipe, not even for a file that cannot be read.
 
-    `read` gives the bytes of a recipe file: of `path`, and of the parent that it extends, whose path
-    is built from `path` as it was given (`a/b.yaml` that extends `../c.yaml` asks for `c.yaml`). It
-    raises FileNotFoundError, or RecipeError with a problem of its own. With a reader other than the
-    disk's (a revision of a repository), files that the recipe names are not checked: they are
-    those of another time. A pattern that matches nothing now is then one source, the pattern itself.
+    `read` returns the bytes of a recipe file: of `path`, and of its parent, whose path is built from `path` as it was
+    given (`c.yaml` for `a/b.yaml` that extends `../c.yaml`). It raises FileNotFoundError, or RecipeError with a problem
+    of its own. Another reader than the disk's reads another time (a revision of a repository): then the files that the
+    recipe names are not checked, and a pattern that matches nothing now is one source, the pattern itself.
 
-    `given` is what the user allows for this call beyond the recipe's project, besides what the user keeps.
-    What is outside and not allowed is a warning (a parent: an error), is not read, and in the recipe it is `withheld`.
+    `given` is what the user allows for this call, in addition to what is allowed for the project. What is outside and
+    not allowed is a warning (a parent: an error), is not read, and in the recipe it is `withheld`.
     """
     try:
         if read is read_bytes:
@@ -125,33 +124,37 @@ def check_recipe(
         return None, error.problems
     source, problems = extended(child, read=read)
     if problems:
-        own = child.problems + tuple(p for p in check_structure(child) if p.code not in OF_ABSENCE)
-        return None, _in_order((*own, *problems), child)
+        own = as_parent(check_structure(child)).problems
+        return None, _in_order((*child.problems, *own, *problems), child)
     text = replace(source, filled=_grouped(with_defaults(source.value), source.value))
     structure = text.problems + check_structure(text)
     every = _without_misspelt(structure + check_rules(text, structure))
     unread = () if read is read_bytes else _OF_THE_DISK
-    found = _in_order((problem for problem in every if problem.code not in unread), text)
-    # What resolves may trust types and ranges: with an error, there is no recipe.
-    if any(problem.severity is Severity.ERROR for problem in found):
-        return None, found
+    problems = _in_order((problem for problem in every if problem.code not in unread), text)
+    # `resolve` trusts types and ranges.
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        return None, problems
     recipe = withheld(resolve(text), text.judge)
-    return recipe, _in_order((*found, *warnings_of(recipe, text)), text)
+    return recipe, _in_order((*problems, *warnings_of(recipe, text)), text)
 
 
 def _without_misspelt(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Leave out what is missing where a key beside it is asked whether it was meant: that is one mistake."""
-    places = [(one, *one.path.rpartition(".")) for one in problems]
-    asked = {(at, one.hint) for one, at, _, _ in places if one.code == "R104"}
+    """Leave out a missing key that the hint for an unknown key next to it names: that is one mistake."""
+
+    def key(problem: Problem, hint: str | None) -> tuple[str, str | None]:
+        return problem.path.rpartition(".")[0], hint
+
+    named = {key(one, one.hint) for one in problems if one.code == "R104"}
     return tuple(
         one
-        for one, at, _, name in places
-        if not (one.code in MISSING and (at, did_you_mean(name)) in asked)
+        for one in problems
+        if one.code not in MISSING
+        or key(one, did_you_mean(one.path.rpartition(".")[2])) not in named
     )
 
 
 def _grouped(filled: dict[str, Any], written: Any) -> dict[str, Any]:
-    """Keep rows of one prompt together where the kind wants it, and the recipe does not say how they are divided."""
+    """Divide by the kind's own group, such as the prompt, if the recipe does not specify how rows are divided."""
     kind, splits = written_kind(filled), written.get("splits", {})
     if kind is None or not kind.group or not isinstance(splits, Mapping) or "by" in splits:
         return filled

@@ -1,4 +1,4 @@
-"""`sweep` as it is written to the settings that it stands for, and a recipe with one of them. Light."""
+"""Settings of a sweep: as a recipe writes them, as methods, in words, and a recipe with one of them."""
 
 from collections.abc import Mapping
 from itertools import islice, product
@@ -17,7 +17,7 @@ MOST: Final = 64
 
 class WrittenSetting(Value):
     at: KeyPath
-    """Of the item of the list, or of the grid."""
+    """Key path of the item of the list, or of the grid."""
     changes: Mapping[str, Any]
 
     def path(self, key: str) -> KeyPath:
@@ -34,7 +34,7 @@ def count_of(sweep: Mapping[str, Any]) -> int:
 
 
 def written_settings(sweep: Mapping[str, Any]) -> list[WrittenSetting]:
-    """Return the settings of a written sweep, in order; of a grid `MOST` at most, which R287 reports."""
+    """Return the settings of a written sweep, in order; of a grid the first `MOST`, since R287 reports its size."""
     if "list" in sweep:
         return [
             WrittenSetting(at=("sweep", "list", number), changes=changes)
@@ -43,54 +43,65 @@ def written_settings(sweep: Mapping[str, Any]) -> list[WrittenSetting]:
     grid = _grid(sweep)
     return [
         WrittenSetting(at=("sweep", "grid"), changes=dict(zip(grid, values, strict=True)))
-        # Not all of a huge grid: its size alone is reported (R287).
         for values in islice(product(*grid.values()) if grid else (), MOST)
     ]
 
 
 def _grid(sweep: Mapping[str, Any]) -> dict[str, list[Any]]:
-    found = sweep.get("grid", {})
-    return {key: values for key, values in found.items() if isinstance(values, list)}
+    grid = sweep.get("grid", {})
+    return {key: values for key, values in grid.items() if isinstance(values, list)}
 
 
 def sweep_of(filled: Mapping[str, Any]) -> Sweep | None:
     if "sweep" not in filled:
         return None
     written, task = filled["sweep"], filled["task"]
-    methods = (one.within(filled["method"]) for one in written_settings(written))
+    methods = (setting.within(filled["method"]) for setting in written_settings(written))
     usual = primary(task["kind"], answer_pattern=task["answer_pattern"])
     return Sweep(
-        settings=tuple(method_of(one, filled) for one in methods),
+        settings=tuple(method_of(method, filled) for method in methods),
         choose_by=written.get("choose_by", usual),
     )
 
 
 def sweep_mapping(sweep: Sweep, method: Method) -> dict[str, Any]:
-    """Return a sweep as its section would hold it: a list, each setting with all that tells it from the others."""
-    keys = named(sweep, method)
-    return {"list": [values_of(one, keys) for one in sweep.settings], "choose_by": sweep.choose_by}
+    """Return a sweep as its section would hold it: a list of settings with the keys in which they differ."""
+    settings = [values_of(setting, named(sweep, method)) for setting in sweep.settings]
+    return {"list": settings, "choose_by": sweep.choose_by}
 
 
 def named(sweep: Sweep, method: Method) -> tuple[str, ...]:
-    """Return the keys in which a setting differs from `method`, in order, but for those that full training drops."""
-    base = method_mapping(method, has_unset=True)
-    settings = [method_mapping(one, has_unset=True) for one in sweep.settings]
+    """Return the keys in which a setting differs from `method`, in order, except those that full training drops."""
+    base, *settings = (method_mapping(one, has_unset=True) for one in (method, *sweep.settings))
     return tuple(
         key
         for key in _keys(base, *settings)
-        if any(one.get(key, base.get(key)) != base.get(key) for one in settings)
+        if any(setting.get(key, base.get(key)) != base.get(key) for setting in settings)
     )
 
 
 def varied(sweep: Sweep) -> tuple[str, ...]:
-    settings = [method_mapping(one, has_unset=True) for one in sweep.settings]
-    return tuple(key for key in _keys(*settings) if _differs(key, *settings))
+    """Return the keys in which settings differ from each other, in order."""
+    settings = [method_mapping(setting, has_unset=True) for setting in sweep.settings]
+
+    def differs(key: str) -> bool:
+        values = [one.get(key) for one in settings if key in one or key not in ADAPTER_KEYS]
+        return any(value != values[0] for value in values)
+
+    return tuple(filter(differs, _keys(*settings)))
+
+
+def _keys(*mappings: Mapping[str, Any]) -> list[str]:
+    longest_first = sorted(
+        mappings, key=len, reverse=True
+    )  # Full training has no keys of an adapter.
+    return list(dict.fromkeys(key for keys in longest_first for key in keys if key != "seeds"))
 
 
 def values_of(method: Method, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Return what a method has for some keys, as a recipe would write it; keys that it has no use for are left out."""
-    found = method_mapping(method, has_unset=True)
-    return {key: found[key] for key in keys if key in found}
+    """Return those of the keys that a method has, as a recipe would write them."""
+    mapping = method_mapping(method, has_unset=True)
+    return {key: mapping[key] for key in keys if key in mapping}
 
 
 def setting_words(values: Mapping[str, Any]) -> str:
@@ -98,8 +109,8 @@ def setting_words(values: Mapping[str, Any]) -> str:
 
 
 def own_words(recipe: Recipe) -> str:
-    found = recipe.sweep and values_of(recipe.method, varied(recipe.sweep))
-    return setting_words(found) if found else ""
+    values = recipe.sweep and values_of(recipe.method, varied(recipe.sweep))
+    return setting_words(values) if values else ""
 
 
 def value_words(value: Any) -> str:
@@ -131,22 +142,12 @@ def settled(recipe: Recipe, number: int) -> Recipe:
 
 
 def by_length(recipe: Recipe) -> tuple[Recipe, ...]:
-    """Return the recipe with one method of each kind of rows that it trains with, of the least `max_length` first."""
-    found: dict[tuple[int, bool, str], Method] = {}
+    """Return the recipe once for each way in which its settings prepare rows, shortest `max_length` first."""
+    methods: dict[tuple[int, bool, str], Method] = {}
     chooses_first = sorted(
         methods_of(recipe), key=lambda one: one.keep != "best" and one.early_stopping is None
     )
     for method in chooses_first:
         loss = method.preference.loss if method.preference else ""
-        found.setdefault((method.max_length, method.packing, loss), method)
-    return tuple(replace(recipe, method=found[rows]) for rows in sorted(found))
-
-
-def _keys(*mappings: Mapping[str, Any]) -> list[str]:
-    longest_first = sorted(mappings, key=len, reverse=True)  # full training has no adapter's keys
-    return list(dict.fromkeys(key for one in longest_first for key in one if key != "seeds"))
-
-
-def _differs(key: str, *mappings: Mapping[str, Any]) -> bool:
-    found = [one.get(key) for one in mappings if key in one or key not in ADAPTER_KEYS]
-    return any(one != found[0] for one in found[1:])
+        methods.setdefault((method.max_length, method.packing, loss), method)
+    return tuple(replace(recipe, method=methods[rows]) for rows in sorted(methods))

@@ -1,4 +1,4 @@
-"""Teachers and writers of synthetic rows: how a recipe writes them, and what of them decides the rows that train."""
+"""Teachers and writers of synthetic rows: how a recipe writes them, and which rows they add."""
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -21,21 +21,19 @@ from engine.values import replace
 
 WRITER_NAME: Final = "teacher"
 JUDGE_NAME: Final = "judge"
-WRITER_TEMPERATURE: Final = 0.9
-"""Of a server that the recipe gives none."""
 LABEL: Final = "label"
-"""Stands in `prompt` for the wanted answer."""
+"""Placeholder in `prompt` for the wanted answer."""
 REVIEWED: Final = 60
-"""Rows in a review file where the recipe does not say how many have to be reviewed."""
+"""Rows in a review file if the recipe does not specify how many have to be reviewed."""
 
 
 def synthesize_of(written: Mapping[str, Any], folder: Path) -> Synthesize:
     agreement, teacher = written["keep"]["agreement"], written["teacher"]
     judge = agreement.get("judge")
-    served = WRITER_TEMPERATURE if "endpoint" in teacher else 0.0
+    temperature = 0.9 if "endpoint" in teacher else 0.0
     return from_mapping(
         Synthesize,
-        {"prompt": "", "review": "", "temperature": served, **written},
+        {"prompt": "", "review": "", "temperature": temperature, **written},
         teacher=baseline({"model": {"name": WRITER_NAME, **teacher}}, folder),
         vary=tuple((name, tuple(values)) for name, values in written["vary"].items()),
         agreement=from_mapping(
@@ -47,7 +45,7 @@ def synthesize_of(written: Mapping[str, Any], folder: Path) -> Synthesize:
 
 
 def written_synthesis_keep(value: Synthesize, judge: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return how a recipe writes what is kept; `judge` is how it writes that model."""
+    """Return `keep` as a recipe writes it; `judge` is that model as a recipe writes it."""
     agreement: dict[str, Any] = {"votes": value.agreement.votes, "min": value.agreement.min}
     agreement |= {"judge": dict(judge)} if judge else {}
     return {"agreement": agreement, "max_share": value.max_share}
@@ -67,8 +65,8 @@ def review_file(recipe: Recipe) -> PathRef | None:
 
 
 def most_kept(value: Synthesize, train: int) -> int:
-    """Return how many rows `keep.max_share` lets stand beside so many training rows."""
-    # As it is written: 0.6 as a binary number would leave one row out of 90.
+    """Return how many rows `keep.max_share` allows in addition to so many training rows."""
+    # As it is written: 0.6 as a binary number would lose one row of 90.
     share = Fraction(str(value.max_share))
     return int(share / (1 - share) * train)
 
@@ -80,21 +78,18 @@ def judge_of(value: Synthesize) -> Baseline:
 MODEL: Final[KeyPath] = ("teacher", "model")
 NAME: Final = "teacher"
 RATIOS: Final = {"parameters": "max_ratio", "rows_per_second": "min_ratio"}
-"""What of `acceptance.against_teacher` is no metric, and which way it is bounded."""
-TEMPERATURE: Final = 2.0
-WEIGHT: Final = 0.5
-"""Of soft targets, where the recipe does not say it."""
+"""Keys of `acceptance.against_teacher` that are no metrics, with the word of their bound."""
 OF_SOFT: Final = ("temperature", "weight", "compare_with_answers")
 ROWS_SUFFIX: Final = "_teacher_rows"
-"""Ends the name of a baseline that was trained on the teacher's rows too."""
+"""Ending of the name of a baseline that was trained on the teacher's rows, too."""
 SYNTHETIC_SUFFIX: Final = "_synthetic_rows"
 
 
 def teacher_model(written: Any, folder: Path, baselines: Sequence[Baseline]) -> Baseline:
-    """Return the model of a checked section, which a word names among the recipe's baselines."""
+    """Return the model of a checked section; a word is the name of a baseline of the recipe."""
     if isinstance(written, str):
-        # as a teacher it has to be there
-        return replace(next(one for one in baselines if one.name == written), optional=False)
+        named = next(baseline for baseline in baselines if baseline.name == written)
+        return replace(named, optional=False)
     return baseline({"model": {"name": NAME, **written}}, folder)
 
 
@@ -105,14 +100,6 @@ def model_keys(written: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def is_baseline(teacher: Teacher) -> bool:
     return teacher.model.kind in LEARNED
-
-
-def written_soft(teacher: Teacher) -> dict[str, Any]:
-    soft = teacher.soft
-    if soft is None:
-        return {}
-    found = {"targets": "soft", "temperature": soft.temperature, "weight": soft.weight}
-    return found | ({"compare_with_answers": True} if soft.compare_with_answers else {})
 
 
 def soft_targets_of(recipe: Recipe) -> SoftTargets | None:
@@ -136,8 +123,7 @@ def without_soft_targets(recipe: Recipe) -> Recipe:
 def soft_of(written: Mapping[str, Any]) -> SoftTargets | None:
     if written.get("targets") != "soft":
         return None
-    usual = {"temperature": TEMPERATURE, "weight": WEIGHT}
-    return from_mapping(SoftTargets, {**usual, **written})
+    return from_mapping(SoftTargets, {"temperature": 2.0, "weight": 0.5, **written})
 
 
 def written_keep(teacher: Teacher) -> dict[str, Any]:
@@ -146,12 +132,12 @@ def written_keep(teacher: Teacher) -> dict[str, Any]:
 
 
 def on_added_rows(recipe: Recipe) -> tuple[Baseline, ...]:
-    """Return the baselines that learn from rows, to be trained on added ones too; none where no rows are added."""
-    if not recipe.rows_added_by:
-        return ()
+    """Return the baselines that are trained once more on rows with added ones; none without added rows."""
     suffix = SYNTHETIC_SUFFIX if recipe.data.synthesize else ROWS_SUFFIX
     return tuple(
-        replace(one, name=f"{one.name}{suffix}") for one in recipe.baselines if one.kind in LEARNED
+        replace(baseline, name=f"{baseline.name}{suffix}")
+        for baseline in recipe.baselines
+        if recipe.rows_added_by and baseline.kind in LEARNED
     )
 
 

@@ -180,8 +180,9 @@ class Composer:
             hint = f'write it in quotes: "{name}"'
             cut = str(before.value) if isinstance(before, yaml.ScalarEvent) else ""
             # The comma in `{min: 0,5}` ends the value 0.
-            end = before.end_mark if before is not None else None
-            is_next = end is not None and end.index + 1 == event.start_mark.index
+            start: Any = event.start_mark
+            end: Any = before.end_mark if before is not None else None
+            is_next = end is not None and end.index + 1 == start.index
             if is_next and cut.lstrip("-").isdigit() and name.isdigit():
                 hint = f"write a decimal point: {cut}.{name}"
             self._refuse("R120", f"the key `{name}` must be text", event, at, hint=hint)

@@ -39,7 +39,7 @@ from engine.recipe.model import (
 )
 from engine.recipe.references import written_layers
 from engine.recipe.sweeps import sweep_mapping
-from engine.recipe.teacher import OF_SOFT, is_baseline, written_soft
+from engine.recipe.teacher import is_baseline
 from engine.recipe.text.compose import dumped
 from engine.recipe.validation.schema import definition, recipe_schema
 from engine.values import fields
@@ -188,12 +188,14 @@ def _model(model: Baseline) -> dict[str, Any]:
 
 
 def _teacher(teacher: Teacher) -> dict[str, Any]:
-    soft = written_soft(teacher)
-    return {
-        "model": teacher.model.name if is_baseline(teacher) else _model(teacher.model),
-        **({} if teacher.inputs.sources else {"inputs": None}),
-        **{key: soft.get(key) for key in ("targets", *OF_SOFT)},
-    }
+    name, model, soft = teacher.model.name, teacher.model, teacher.soft
+    keys: dict[str, Any] = {"model": name if is_baseline(teacher) else _model(model)}
+    if not teacher.inputs.sources:
+        keys["inputs"] = None
+    if soft is not None:
+        keys |= {"targets": "soft", "temperature": soft.temperature, "weight": soft.weight}
+        keys["compare_with_answers"] = soft.compare_with_answers or None
+    return keys
 
 
 def _export(export: Export) -> dict[str, Any]:

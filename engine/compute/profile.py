@@ -12,7 +12,8 @@ from engine.files.reading import config_folder, parse_json
 from engine.recipe.model import Method
 from engine.recipe.text.source import SourceText, read_source
 from engine.recipe.text.words import with_suggestion
-from engine.recipe.validation.schema import Schema, check_structure, schema_text
+from engine.recipe.validation.schema import Schema, schema_text
+from engine.recipe.validation.schema_errors import check_structure
 from engine.values import Value, field
 
 

@@ -36,7 +36,8 @@ from engine.recipe.text.extends import KEY, extended
 from engine.recipe.text.paths import absolute, listed_files
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
 from engine.recipe.text.words import did_you_mean
-from engine.recipe.validation.schema import check_structure, definition, with_defaults
+from engine.recipe.validation.schema import definition, with_defaults
+from engine.recipe.validation.schema_errors import check_structure
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed
 from engine.values import Value, fields, replace

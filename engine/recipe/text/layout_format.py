@@ -1,43 +1,33 @@
-"""The one way to lay a recipe out: block style, one fact a line, keys in the schema's order."""
+"""The layout of a recipe: block style, one fact a line, keys in the schema's order."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from engine.errors import EngineError
-from engine.recipe.text.layout_tree import (
-    Collection,
-    Item,
-    Node,
-    Scalar,
-    attach,
-    parse,
-)
+from engine.recipe.text.layout_tree import Collection, Item, Node, Scalar, attach, parse
 from engine.recipe.text.source import SourceText, parse_source
-from engine.recipe.validation.schema import Schema, expand, forms, recipe_schema
+from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
 
 WIDTH: Final = 100
 _STEP: Final = 2
 _GAP: Final = 2
 """Blanks before a comment that ends a line."""
 _MODELINE: Final = "yaml-language-server"
-_NOTHING: Final[Schema] = {}
 
 
 def formatted(text: str, source: SourceText) -> str:
-    """Return `text`, the text of `source`, laid out; comments stay. RecipeError where the YAML is not a recipe's."""
+    """Return `text`, the text of `source`, in the layout; comments stay. RecipeError for YAML that is no recipe."""
     parsed = parse(text)
     if not isinstance(root := parsed.root, Collection):
         return text
     attach(root, parsed)
-    lines = list(_file(root))
     ending = "\r\n" if "\r\n" in text else "\n"
-    found = "".join(
-        line.rstrip(" ") + ending if not line.strip() else line + ending for line in lines
-    )
-    again = parse_source(found.encode(), source.path)
-    if again.value != source.value or parse(found).texts != parsed.texts:
+    lines = (line if line.strip() else line.rstrip(" ") for line in _file(root))
+    result = "".join(line + ending for line in lines)
+    again = parse_source(result.encode(), source.path)
+    if again.value != source.value or parse(result).texts != parsed.texts:
         raise EngineError.one("I902", f"formatting `{source.file}` would change what it says")
-    return found
+    return result
 
 
 def _file(root: Collection) -> Iterator[str]:
@@ -93,16 +83,8 @@ def _once(texts: Sequence[str]) -> Iterator[str]:
 def _ordered(node: Collection, schema: Schema) -> list[Item]:
     if node.is_list:
         return node.items
-    known = {name: place for place, name in enumerate(_properties(schema))}
+    known = {name: place for place, name in enumerate(dict(children(schema)))}
     return sorted(node.items, key=lambda item: known.get(_name(item), len(known)))
-
-
-def _properties(schema: Schema) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    for part in (schema, *forms(schema)):
-        for name, below in part.get("properties", {}).items():
-            found.setdefault(name, below)
-    return found
 
 
 def _name(item: Item) -> str:
@@ -110,12 +92,9 @@ def _name(item: Item) -> str:
 
 
 def _below(item: Item, schema: Schema) -> Schema:
-    if item.key is None:
-        items = schema.get("items")
-        return expand(items) if isinstance(items, dict) else _NOTHING
-    properties = _properties(schema)
-    found = properties.get(_name(item), schema.get("additionalProperties"))
-    return expand(found) if isinstance(found, dict) else _NOTHING
+    below = dict(children(schema))
+    name = "[]" if item.key is None else _name(item)
+    return expand(below.get(name, below.get("*", {})))
 
 
 def _entry(
@@ -146,7 +125,10 @@ def _entry(
 def _scalar(item: Item, value: Scalar, prefix: str, indent: int) -> tuple[str, list[str]]:
     margin = " " * (indent + _STEP)
     if value.header:
-        indicator = str(_STEP) if _needs_indent(value.lines) else ""
+        # Without an indicator, blanks before the first text are read as indentation.
+        first = next((line for line in value.lines if line.strip(" ")), "")
+        blank = [line for line in value.lines if not line.strip(" ")]
+        indicator = str(_STEP) if any(line.startswith(" ") for line in (first, *blank)) else ""
         head = f"{prefix} {value.header[0]}{indicator}{value.header[1:]}"
         body = [
             margin + line if line.strip(" ") else line and margin + line for line in value.lines
@@ -160,15 +142,8 @@ def _scalar(item: Item, value: Scalar, prefix: str, indent: int) -> tuple[str, l
     return lines[0], lines[1:]
 
 
-def _needs_indent(lines: Sequence[str]) -> bool:
-    first = next((line for line in lines if line.strip(" ")), "")
-    return first.startswith(" ") or any(
-        line.startswith(" ") for line in lines if not line.strip(" ")
-    )
-
-
 def _with_comment(line: str, item: Item) -> str:
-    """Return a line with its comment: in the column where it stood, if that is still free."""
+    """Return a line with its comment: in the column that it had, if that is still free."""
     if not item.beside:
         return line
     gap = max(_GAP, item.column - len(line))
@@ -185,7 +160,7 @@ def _flow(node: Collection, column: int, *, is_section: bool) -> str | None:
 
 
 def _is_one_fact(node: Node) -> bool:
-    """A list of words or numbers, or one key with a word, a number or such a list."""
+    """Return whether a node is a list of words or numbers, or one key with a word, a number or such a list."""
     if isinstance(node, Scalar):
         return len(node.lines) <= 1 and not node.header
     values = [item.value for item in node.items]

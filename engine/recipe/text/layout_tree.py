@@ -1,8 +1,8 @@
-"""A recipe's text as a tree: every scalar as it is written, every comment with what it speaks of.
+"""A recipe's text as a tree: every scalar as it is written, every comment with what it is about.
 
-A comment at the end of a line speaks of what stands on it; one on a line of its own of what comes
-next, unless it is indented like the block that ends there. A blank line belongs to what follows it.
-A list or a mapping in brackets that holds a comment is left as it is written.
+A comment at the end of a line is about that line; one on a line of its own is about what follows, unless it is indented
+like the block that ends there. A blank line belongs to what follows it. A list or a mapping in brackets that holds a
+comment stays as it is written.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class _Entry(Value):
 
 
 def attach(root: Collection, parsed: Parsed) -> None:
-    """Give every comment of the text, and every blank line, to an item or a collection of the tree."""
+    """Attach every comment of the text, and every blank line, to an item or a collection of the tree."""
     entries = list(_entries(root, ()))
     for at, text in parsed.comments:
         line, column = at
-        previous = next((one for one in reversed(entries) if one.item.at < at), None)
-        following = next((one for one in entries if one.item.at > at), None)
+        previous = next((entry for entry in reversed(entries) if entry.item.at < at), None)
+        following = next((entry for entry in entries if entry.item.at > at), None)
         if lead := parsed.lines[line][:column].strip():
             item = previous.item if previous else None
             if (item is None or set(lead) <= {"-", " ", "?"}) and following is not None:
@@ -43,8 +43,8 @@ def attach(root: Collection, parsed: Parsed) -> None:
                 item.beside, item.column = text, column
             continue
         if not text:
-            # a blank line goes where the comment goes that it precedes
-            below = next((one for one in parsed.lines[line:] if one.strip()), "")
+            # A blank line before a comment belongs to the same item as the comment.
+            below = next((other for other in parsed.lines[line:] if other.strip()), "")
             column = len(below) - len(below.lstrip())
             if not below.lstrip().startswith("#"):
                 if following is not None:
@@ -54,14 +54,13 @@ def attach(root: Collection, parsed: Parsed) -> None:
         if following is not None:
             ending = ending if column > following.column else ()
             ending = tuple(node for node in ending if node not in following.within)
-        fitting = [node.after for node in ending if node.indent <= column]
         last = root.after if following is None else following.item.before
-        target = fitting[-1] if fitting else last
-        target.append(text)
+        fitting = [node.after for node in ending if node.indent <= column]
+        (fitting or [last])[-1].append(text)
 
 
 def _entries(node: Collection, within: tuple[Collection, ...]) -> Iterator[_Entry]:
-    """Yield the items that a comment can speak of, in the order of the text: none within brackets."""
+    """Yield the items that a comment can be about, in the order of the text; no items within brackets."""
     within = (*within, node)
     for item in node.items:
         column = node.indent if node.is_list and not node.is_flow else item.at[1]
@@ -71,7 +70,7 @@ def _entries(node: Collection, within: tuple[Collection, ...]) -> Iterator[_Entr
 
 
 def _comments(bare: Sequence[str], start: At, end: At) -> Iterator[tuple[At, str]]:
-    """Yield place and text of each comment between two places, and of each blank line with an empty text."""
+    """Yield place and text of each comment and blank line between two places; the text of a blank line is empty."""
     for number in range(start[0], min(end[0] + 1, len(bare))):
         text = bare[number]
         column = text.find("#", start[1] if number == start[0] else 0)
@@ -89,9 +88,9 @@ _BLOCK_HEADER: Final = re.compile(r"(?P<style>[|>])(?P<rest>[-+0-9]*)")
 
 class Scalar(Value):
     lines: tuple[str, ...] = ()
-    """The first line, then those that follow it without their indentation; empty for no value."""
+    """Its lines, the later ones without indentation; empty for no value."""
     header: str = ""
-    """Of a block scalar, `|` or `>` and how its end is kept; its `lines` are the content."""
+    """Header of a block scalar: `|` or `>`, and how its end is kept; its `lines` are the content."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +99,7 @@ class Item:
     """None in a list."""
     value: Node
     at: At
-    """Where the key starts, or in a list the value."""
+    """Start of the key, or in a list of the value."""
     before: list[str] = field(default_factory=list)
     beside: str = ""
     column: int = 0
@@ -117,7 +116,7 @@ class Collection:
 
     @property
     def indent(self) -> int:
-        """The column of its items, where it is no flow collection."""
+        """Column of the items in block style."""
         return self.start[1]
 
 
@@ -125,44 +124,39 @@ Node = Scalar | Collection
 
 
 @dataclass(slots=True, kw_only=True)
-class Builder:
+class _Builder:
     lines: tuple[str, ...]
     bare: list[str]
-    """The lines, with every scalar that was read painted over: what is left of them may be a comment."""
+    """The lines with every scalar painted over, so that what begins with `#` is a comment."""
     inside: list[str] = field(default_factory=list)
     """Comments within brackets."""
 
-    def node(
-        self, event: Any, stream: Iterator[Any], parent: int, *, in_flow: bool = False
-    ) -> Node:
-        """Return the value that starts with `event`; `parent` is the column of what holds it."""
-        if isinstance(event, yaml.ScalarEvent):
-            return self._scalar(event, parent)
-        found = Collection(
-            is_list=isinstance(event, yaml.SequenceStartEvent),
-            is_flow=bool(event.flow_style),
-            start=_at(event.start_mark),
-        )
-        inner = parent if found.is_flow else found.indent
-        while not isinstance(event := next(stream), yaml.CollectionEndEvent):
-            at = _at(event.start_mark)
-            key = None
-            if not found.is_list:
-                key = self._scalar(event, inner)
-                event = next(stream)
-            value = self.node(event, stream, inner, in_flow=found.is_flow)
-            found.items.append(Item(key=key, value=value, at=at))
-        if not found.is_flow or in_flow:
-            return found
-        end = _at(event.end_mark)
-        comments = [text for _, text in _comments(self.bare, found.start, end) if text]
+    def node(self, node: Any, parent: int, *, in_flow: bool = False) -> Node:
+        """Return the value of a YAML node; `parent` is the column of the collection that holds it."""
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, parent)
+        is_list = isinstance(node, yaml.SequenceNode)
+        start, end = _at(node.start_mark), _at(node.end_mark)
+        collection = Collection(is_list=is_list, is_flow=bool(node.flow_style), start=start)
+        inner = parent if collection.is_flow else collection.indent
+        for part in node.value:
+            key, value = (None, part) if is_list else part
+            item = Item(
+                key=key and self._scalar(key, inner),
+                value=self.node(value, inner, in_flow=collection.is_flow),
+                at=_at((key or value).start_mark),
+            )
+            collection.items.append(item)
+        if not collection.is_flow or in_flow:
+            return collection
+        comments = [text for _, text in _comments(self.bare, start, end) if text]
         self.inside += comments
-        self._paint_over(found.start, end)
-        return self._written(found.start, end) if comments else found
+        self._paint_over(start, end)
+        return self._written(start, end) if comments else collection
 
-    def _scalar(self, event: Any, parent: int) -> Scalar:
-        start, end = _at(event.start_mark), _at(event.end_mark)
-        if event.style in ("|", ">"):
+    def _scalar(self, node: Any, parent: int) -> Scalar:
+        start, end = _at(node.start_mark), _at(node.end_mark)
+        if node.style in ("|", ">"):
             return self._block(start, parent)
         if start == end:
             return Scalar()
@@ -188,7 +182,7 @@ class Builder:
     def _block(self, start: At, parent: int) -> Scalar:
         line, column = start
         header = _BLOCK_HEADER.match(self.lines[line], column)
-        assert header is not None  # noqa: S101 - the parser has read it
+        assert header is not None  # noqa: S101 - YAML read it
         digit = re.search(r"\d", header["rest"])
         keeps = "+" in header["rest"]
         below = self.lines[line + 1 :]
@@ -202,7 +196,7 @@ class Builder:
         while content and not content[-1].strip(" ") and not keeps:
             content.pop()
         if keeps and line + 1 + len(content) == len(self.lines) and content and not content[-1]:
-            content.pop()  # what follows the last line break of the file is no line
+            content.pop()  # The text after the last line break of the file is no line.
         # A comment may follow on the line of the header.
         self._paint_over(start, (line, header.end()))
         last = line + len(content)
@@ -213,28 +207,25 @@ class Builder:
 
 
 class Parsed(Value):
-    """A recipe's text, taken apart; its comments are not attached yet."""
+    """The parts of a recipe's text; its comments are not attached yet."""
 
     root: Node
-    """No collection where the whole recipe stands in brackets that hold comments."""
+    """A scalar if the recipe is in brackets that hold comments."""
     lines: tuple[str, ...]
     comments: tuple[tuple[At, str], ...]
-    """Place and text, empty for a blank line; without those in brackets."""
+    """Place and text, empty for a blank line; without comments in brackets."""
     texts: tuple[str, ...]
-    """Of all comments, sorted."""
+    """Texts of all comments, sorted."""
 
 
 def parse(text: str) -> Parsed:
     lines = split_lines(text)
-    builder = Builder(lines=lines, bare=list(lines))
-    stream = iter(yaml.parse(text, Loader=PARSER))
-    for event in stream:
-        if isinstance(event, yaml.MappingStartEvent):
-            root, last = builder.node(event, stream, -1), len(lines) - (lines[-1] == "")
-            found = tuple(_comments(builder.bare, (0, 0), (last, 0)))
-            texts = [*builder.inside, *(text for _, text in found if text)]
-            return Parsed(root=root, lines=lines, comments=found, texts=tuple(sorted(texts)))
-    raise AssertionError(text)
+    builder = _Builder(lines=lines, bare=list(lines))
+    root = builder.node(yaml.compose(text, Loader=PARSER), -1)
+    last = len(lines) - (lines[-1] == "")
+    comments = tuple(_comments(builder.bare, (0, 0), (last, 0)))
+    texts = [*builder.inside, *(text for _, text in comments if text)]
+    return Parsed(root=root, lines=lines, comments=comments, texts=tuple(sorted(texts)))
 
 
 def _at(mark: Any) -> At:

@@ -1,48 +1,39 @@
-"""The recipe against `schemas/recipe.schema.json`: structure, types and ranges, in plain words.
+"""`schemas/recipe.schema.json`, the table of keys: how it is read and walked, and its defaults.
 
-The schema is the table of keys; this module holds none. Besides JSON Schema's own words it reads annotations:
+In addition to JSON Schema's keywords it has annotations:
 
-    x-expects        what a value must be, in words
-    x-default        what absence means where no constant can say it
-    x-aliases        names that other tools give the same key, or one value of it, `NAME: VALUE`
-    x-partial        a mapping that says only what it changes of another: what is absent has no default
-    x-path, x-whole  a local path, and a mapping that is replaced whole (`engine.recipe.text.extends`)
-    x-sends          rows, or a key, go to a server: with `x-path`, a test asks whether `engine.recipe.outside` knows it
+    x-expects        in words, what a value must be
+    x-default        in words, the default where no constant can express it
+    x-aliases        names that other tools have for the key, or for one value of it, `NAME: VALUE`
+    x-partial        a mapping of changes to another one: absent keys have no default
+    x-path, x-whole  a local path, and a mapping that is replaced as a unit (`engine.recipe.text.extends`)
+    x-sends          rows or a key go to a server: like `x-path`, a test checks that `engine.recipe.outside` knows it
     x-area           what the key decides: gate, task, data, model, export, report; else nothing
     x-weaker         the direction in which a change weakens the evidence, a value of `Weaker`
     x-finding        the code of the finding, such as W101; none where a function of `engine.review` names it
-    x-finding-gone   the code where the key is gone, if it is another one
+    x-finding-gone   the code if the key is deleted, when it is another one
 
-The last four, at a mapping or a list, hold for the keys inside, unless they say otherwise.
+At a mapping or a list, the last four also hold for the keys inside that do not have their own.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from engine.errors import EnvironmentProblem, Problem
+from engine.errors import EnvironmentProblem
 from engine.evidence.review import Area
-from engine.recipe.patterns import schema_at, validator
-from engine.recipe.text.compose import KeyPath
-from engine.recipe.text.source import SourceText
-from engine.recipe.text.words import did_you_mean, nearest
-from engine.recipe.validation.schema_errors import hint_for_type, schema_errors
+from engine.recipe.patterns import schema_at
 from engine.values import Value, replace
-
-if TYPE_CHECKING:
-    from jsonschema.validators import Draft202012Validator
 
 
 class Weaker(StrEnum):
     """The direction in which a key weakens evidence."""
 
     NEVER = "never"
-    """No change of it says anything about the evidence."""
+    """No change of it affects the evidence."""
     LOWER = "lower"
     """A lower number, or none."""
     HIGHER = "higher"
@@ -64,45 +55,39 @@ class Weaker(StrEnum):
 class Weakening(Value):
     area: Area = Area.NOTHING
     weaker: Weaker | None = None
-    """None for a section, whose keys say it each."""
+    """None for a section, whose keys have their own."""
     code: str = ""
-    """Of the finding; empty where a function names it, or nothing is found."""
+    """Code of the finding; empty if a function names it, or there is none."""
     gone: str = ""
-    """Of the finding where the key is gone; as `code` where empty."""
+    """Code of the finding for a deleted key; empty if it is `code`."""
 
 
 ORDER: Final = ("fail", "drop", "mask", "warn", "off")
-"""Actions of a check, the strictest first: refuse, leave out, hide, tell, do not look."""
+"""Actions of a check, the strictest first."""
 
 
-@lru_cache(maxsize=1)
+@cache
 def weakenings() -> Mapping[str, Weakening]:
-    """Return what the schema says of each key; `[]` is an item of a list, `*` a name that the user gives."""
-    return dict(_below(recipe_schema(), "", Weakening()))
+    """Return the annotations of each key; `[]` is an item of a list, `*` a name that the user gives."""
+    known: dict[tuple[str, ...], Weakening] = {(): Weakening()}
+    for path, schema in walk(recipe_schema()):
+        above = known[path[:-1]]
+        known[path] = replace(above, area=Area(schema.get("x-area", above.area)))
+        if "x-weaker" in schema:
+            known[path] = Weakening(
+                area=known[path].area,
+                weaker=Weaker(schema["x-weaker"]),
+                code=schema.get("x-finding", ""),
+                gone=schema.get("x-finding-gone", ""),
+            )
+    return {
+        ".".join(path).replace(".[]", "[]"): weakening
+        for path, weakening in known.items()
+        if weakening.weaker is not None
+    }
 
 
-def _below(schema: Schema, form: str, above: Weakening) -> Iterator[tuple[str, Weakening]]:
-    for name, child in children(schema):
-        expanded = expand(child)
-        inside = form + name if name == "[]" else f"{form}.{name}".lstrip(".")
-        own = _own(expanded, above)
-        if own.weaker is not None:
-            yield inside, own
-        yield from _below(expanded, inside, own)
-
-
-def _own(schema: Schema, above: Weakening) -> Weakening:
-    area = Area(schema.get("x-area", above.area))
-    if "x-weaker" not in schema:
-        return replace(above, area=area)
-    return Weakening(
-        area=area,
-        weaker=Weaker(schema["x-weaker"]),
-        code=schema.get("x-finding", ""),
-        gone=schema.get("x-finding-gone", ""),
-    )
-
-
+Schema = Mapping[str, Any]
 _PACKAGE = Path(__file__).resolve().parents[2]
 
 
@@ -125,40 +110,33 @@ def _folder(name: str) -> Path:
     )
 
 
-Schema = Mapping[str, Any]
-
-MOST_KEYS_LISTED: Final = 14
-MOST_HINTS: Final = 100
-"""Mistakes that get a hint: to look for the key that was meant takes 10 ms."""
-
-
-@lru_cache(maxsize=1)
+@cache
 def recipe_schema() -> Schema:
     schema: Schema = json.loads(schema_text("recipe.schema.json"))
     return schema
 
 
 def expand(schema: Schema, root: Schema | None = None) -> Schema:
-    """Return `schema` with its `$ref` replaced by what it names; words beside the reference win. Do not change it.
+    """Return `schema` with its `$ref` replaced by the definition, over which its own keywords win. Do not change it.
 
-    `root` is the schema that references are into, by default that of recipes.
+    `root` is the schema that has the definitions, by default that of recipes.
     """
     reference = schema.get("$ref")
     if reference is None:
         return schema
-    beside = {word: value for word, value in schema.items() if word != "$ref"}
+    own = {word: value for word, value in schema.items() if word != "$ref"}
     named = _named(reference) if root is None else expand(schema_at(root, reference), root)
-    return {**named, **beside} if beside else named
+    return {**named, **own} if own else named
 
 
-@lru_cache(maxsize=1024)
+@cache
 def _named(reference: str) -> Schema:
     return expand(schema_at(recipe_schema(), reference))
 
 
 def definition(name: str) -> Schema:
-    found: Schema = recipe_schema()["$defs"][name]
-    return found
+    schema: Schema = recipe_schema()["$defs"][name]
+    return schema
 
 
 def forms(expanded: Schema) -> Iterator[Schema]:
@@ -168,7 +146,7 @@ def forms(expanded: Schema) -> Iterator[Schema]:
 
 
 def children(expanded: Schema) -> Iterator[tuple[str, Schema]]:
-    """Yield what a schema holds, by name: its keys, `[]` for an item of a list, `*` for a name that the user gives."""
+    """Yield the schemas inside, by name: keys, `[]` for an item of a list, `*` for a name that the user gives."""
     for part in (expanded, *forms(expanded)):
         yield from part.get("properties", {}).items()
     if isinstance(expanded.get("items"), dict):
@@ -178,7 +156,7 @@ def children(expanded: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def walk(schema: Schema, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """Yield every key that the schema knows, as (path, expanded schema), with the names of `children`."""
+    """Yield every key of the schema, as (path, expanded schema), with the names of `children`."""
     expanded = expand(schema)
     if path:
         yield path, expanded
@@ -198,88 +176,10 @@ def with_defaults(value: Any, schema: Schema | None = None) -> Any:
                 filled[name] = with_defaults(value[name], below)
             elif "default" in (wanted := expand(below)) and not form.get("x-partial"):
                 filled[name] = with_defaults(wanted["default"], below)
-        for name, given in value.items():
+        for name, part in value.items():
             if name not in properties:
-                filled[name] = with_defaults(given, other) if isinstance(other, dict) else given
+                filled[name] = with_defaults(part, other) if isinstance(other, dict) else part
         return filled
     if isinstance(value, list) and isinstance(expanded.get("items"), dict):
         return [with_defaults(item, expanded["items"]) for item in value]
     return value
-
-
-@lru_cache(maxsize=1)
-def _validator() -> Draft202012Validator:
-    return validator(recipe_schema())
-
-
-def check_structure(source: SourceText, schema: Schema | None = None) -> tuple[Problem, ...]:
-    """Return every way in which the file is not what a schema without `$ref`, or for None the recipe's, says."""
-    found: dict[tuple[str, KeyPath], Problem] = {}
-    checked = _validator() if schema is None else validator(schema)
-    for violation in checked.iter_errors(source.value):
-        for error in schema_errors(violation):
-            # Of a value that could not be read, nothing more is reported.
-            if not any(
-                error.path[:length] in source.broken for length in (range(1, len(error.path) + 1))
-            ):
-                known = None if len(found) > MOST_HINTS else schema or recipe_schema()
-                hint = error.hint
-                if error.code == "R104" and known is not None:
-                    hint = _hint_for_unknown(error.path, error.known, known)
-                elif error.code == "R106":
-                    hint = hint or hint_for_type(error, source, expand)
-                found.setdefault(
-                    (error.code, error.path),
-                    source.problem(
-                        error.code, error.message, at=error.path, key=error.at_key, hint=hint
-                    ),
-                )
-    # Of a value of the wrong type, its range and form say nothing new.
-    mistyped = {path for code, path in found if code == "R106"}
-    return tuple(
-        problem for (code, path), problem in found.items() if code == "R106" or path not in mistyped
-    )
-
-
-def _hint_for_unknown(path: KeyPath, known: Schema, schema: Schema) -> str | None:
-    name = str(path[-1])
-    by_alias = [one for key, below in known.items() for one in _meant(name, key, expand(below))]
-    elsewhere = _sections_with(name, schema)
-    if not by_alias and not elsewhere:
-        found = {
-            path: one
-            for path, expanded in walk(schema)
-            # deeper ones have common words, such as `count`
-            if _can_be_named(path) and len(path) == 2
-            for one in _meant(name, ".".join(path), expanded)
-        }
-        by_alias = list(found.values()) if len(found) == 1 else []
-    near = by_alias[0] if by_alias else nearest(name, known)
-    if near is not None:
-        return did_you_mean(near)
-    if len(elsewhere) == 1:
-        return f"it belongs under `{elsewhere[0]}`"
-    if 0 < len(known) <= MOST_KEYS_LISTED:
-        return f"keys here are {', '.join(known)}"
-    return None
-
-
-def _meant(name: str, key: str, expanded: Schema) -> Iterator[str]:
-    """Yield a key, or one with its value, to which another tool gives that name; a list of values has those of each."""
-    items = expanded.get("items")
-    own: list[str] = expanded.get("x-aliases", [])
-    for alias in own or (expand(items).get("x-aliases", []) if isinstance(items, Mapping) else []):
-        known, _, value = alias.partition(": ")
-        if name == known:
-            yield f"{key}: {value}" if value else key
-
-
-def _can_be_named(path: tuple[str, ...]) -> bool:
-    return len(path) > 1 and "[]" not in path and "*" not in path
-
-
-def _sections_with(name: str, schema: Schema) -> list[str]:
-    """Return the sections that have a key of that name; the outermost ones, where some lie deeper."""
-    found = [path[:-1] for path, _ in walk(schema) if path[-1] == name and _can_be_named(path)]
-    depth = min(map(len, found), default=0)
-    return [".".join(path) for path in found if len(path) == depth]

@@ -27,7 +27,7 @@ from engine.estimate.row_tokens import mean, rows_in, sampled_sources, trained_l
 from engine.recipe import load_recipe
 from engine.recipe.model import Reference
 from engine.recipe.references import base_reference
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.runtime.models.base_model import locate_tokenizer
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.rendering.key import LengthLimits

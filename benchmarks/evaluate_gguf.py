@@ -18,8 +18,8 @@ from pathlib import Path
 from evaluate_cases import CASES, Case, load_case
 
 from engine.runtime.gguf.convert import find_tools, write_gguf
+from engine.runtime.llama.decoding_jobs import SearchJob
 from engine.runtime.llama.engine import Engine, PrefixedRows
-from engine.runtime.llama.jobs import SearchJob
 from engine.runtime.rendering.chat import load_chat
 from engine.runtime.scoring.label_search import make_tree
 

@@ -39,8 +39,8 @@ def make_launch(
 ) -> Launch:
     """Write the rows of `train` and `validation` into the folder and compile the recipe for them."""
     from engine.runtime.rendering.chat import load_chat
-    from engine.runtime.rendering.files import write_rows
     from engine.runtime.rendering.render_stats import RenderStats
+    from engine.runtime.rendering.rendered_files import write_rows
     from engine.runtime.rendering.renderer import Renderer
 
     chat, device = load_chat(base), detect_device()

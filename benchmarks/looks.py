@@ -87,7 +87,7 @@ LOOKS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 }
 KEPT: Final[Mapping[str, tuple[str, ...]]] = {
     "engine.runtime.rendering.chat": ("_kept_tokenizer",),
-    "engine.runtime.models.files": ("_require_numbers",),
+    "engine.runtime.models.model_files": ("_require_numbers",),
 }
 """What processes read once, by the state of the files; none calls another."""
 

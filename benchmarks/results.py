@@ -48,7 +48,7 @@ from results_reports import COMMIT, PROBLEM, RUN, collect  # noqa: E402 - the sa
 from results_rows import Sources  # noqa: E402 - the same
 from results_table import joined, read_results  # noqa: E402 - the same
 
-from engine.store.runs import RECORD, REPORTED  # noqa: E402 - the same
+from engine.store.records import RECORD, REPORTED  # noqa: E402 - the same
 
 MEASURED: Final = ("accepted", "refused", "inconclusive")
 """Outcomes of runs that trained a model, whose files are measured whatever the verdict was."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 from engine.recipe.model import PackageRef
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.sources.package import fetch_package_file
 from engine.store import Store
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from safetensors import safe_open
 
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.training.batches import Row, shared_batch, shared_prefix
 
 OPERATIONS = 2

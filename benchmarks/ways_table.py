@@ -35,9 +35,9 @@ from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.resampling import pair
 from engine.metrics.scoring import score
-from engine.runs.compare import read_run
+from engine.runs.run_comparison import read_run
 from engine.store import Artifact, Store
-from engine.store.runs import Runs, read_record
+from engine.store.records import Runs, read_record
 from engine.values import from_json, to_json
 
 TABLE: Final = "ways.json"

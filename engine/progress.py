@@ -1,4 +1,4 @@
-"""How long work says how far it is. The terminal, plain logs and silence implement it (`engine.render.progress`)."""
+"""How long work reports its progress: for the terminal, logs and silence in `engine.render.progress_display`."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable

@@ -142,7 +142,7 @@ def test_a_key_costs_four_files(scratch: Scratch) -> None:
         text="    label_smoothing: float\n",
     )
     scratch.insert(
-        "engine/backends/trl.py",
+        "engine/backends/base.py",
         after='    yield "weight_decay", method.weight_decay, "method.weight_decay"\n',
         text='    yield "label_smoothing_factor", method.label_smoothing, "method.label_smoothing"\n',
     )

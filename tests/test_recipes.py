@@ -10,7 +10,7 @@ from engine.backends import check_backend
 from engine.environment import Device
 from engine.kinds import KINDS
 from engine.pipeline.plan import collect_inputs, plan_run
-from engine.pipeline.preflight import refuse_unbound
+from engine.pipeline.requirements import refuse_unbound
 from engine.recipe import check_recipe, load_recipe, moving_references
 from engine.recipe.model import FewerLayers, Scratch
 from engine.stages import stages_of

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.runtime.models.load import filling_of
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from support.results import put_report  # noqa: F401 # says where the benchmarks are
 
 # after `support.results`

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from engine.bundle.archive import ArchiveError, Content, Member, is_plain, write_archive
 from engine.bundle.contents import (
     EVIDENCE,
     KEY,
@@ -21,16 +20,17 @@ from engine.bundle.contents import (
     recipe_of,
     without_row_texts,
 )
-from engine.bundle.rows import ROWS, rows_of_run
+from engine.bundle.row_table import ROWS, rows_of_run
 from engine.bundle.signing import key_id, own_key, pem_of, sign, statement_of, to_bytes
-from engine.bundle.verify import content_problems
+from engine.bundle.tar_archive import ArchiveError, Content, Member, is_plain, write_archive
+from engine.bundle.verification import content_problems
 from engine.errors import Problem, RecipeError, StoreError
 from engine.evidence import Report
 from engine.files.reading import parse_json
 from engine.lock.file import Accepted, read_lock
 from engine.process import __version__
 from engine.render.report.page import render_json
-from engine.store.runs import (
+from engine.store.records import (
     ACCEPTED,
     BUNDLED_LOCK,
     read_file,

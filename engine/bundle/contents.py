@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from engine.bundle.archive import Member
-from engine.bundle.rows import ROWS, read_rows
+from engine.bundle.row_table import ROWS, read_rows
+from engine.bundle.tar_archive import Member
 from engine.errors import EngineError, RecipeError
 from engine.evidence import Report, Scores
 from engine.inference.exported_files import ADAPTER
@@ -19,7 +19,7 @@ from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.recipe.text.source import parse_source
 from engine.render.report.page import read_json
-from engine.store.runs import BUNDLED_LOCK
+from engine.store.records import BUNDLED_LOCK
 from engine.values import Value, brief_text, replace, to_json
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import PINS, base_model_mapping, recipe_digest, section_digests
 from engine.recipe.text.source import parse_source
 from engine.stages import STAGES, load_stage, stages_of
-from engine.store.runs import ACCEPTED
+from engine.store.records import ACCEPTED
 from engine.values import to_json
 
 OF_METHOD: Final = frozenset(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.bundle.contents import Contents
-from engine.bundle.rows import BASELINE
+from engine.bundle.row_table import BASELINE
 from engine.evidence import Check, Comparison, FormResult, Metric, Scores
 from engine.evidence.verdicts import SELECTIVE
 from engine.inference.exported_files import ADAPTER

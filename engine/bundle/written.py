@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import Final
 
 from engine.bundle.contents import EVIDENCE, REPORT, RESOLVED, Contents, pages_of
-from engine.bundle.rows import ROWS
+from engine.bundle.row_table import ROWS
 from engine.bundle.signing import statement_of, to_bytes
 from engine.files.reading import key_twice
 from engine.lock.coherence import Comparing
@@ -15,7 +15,7 @@ from engine.lock.file import lock_text
 from engine.process import __version__
 from engine.recipe import dump_resolved
 from engine.render.report.page import render_json
-from engine.store.runs import BUNDLED_LOCK
+from engine.store.records import BUNDLED_LOCK
 from engine.values import brief_text
 
 _DECIMAL: Final = re.compile(r"(?<![\w.])\d+\.\d+(?!\w|\.\d)")

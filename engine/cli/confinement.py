@@ -26,7 +26,7 @@ from engine.values import Value
 
 if TYPE_CHECKING:
     from engine.process.confine import Rights
-    from engine.sources.apart import Named
+    from engine.sources.fetch_process import Named
 
 
 class Needs(Value):
@@ -54,14 +54,14 @@ def confine_run(
     """
     if not options.has_own_process:
         return
-    from engine.lock.apart import begin
     from engine.lock.file import lock_path
+    from engine.lock.lock_process import begin
     from engine.process.bytecode import keep_bytecode
     from engine.process.confine import LOOPBACK, NONE, OPEN, available
     from engine.process.policies import rights_of_a_run
     from engine.recipe.outside import named_of
     from engine.recipe.references import references_of
-    from engine.sources.apart import Named, address_text
+    from engine.sources.fetch_process import Named, address_text
     from engine.trust.allowed import projects
     from engine.trust.hosts import has_proxy
     from engine.trust.project import project_of
@@ -127,7 +127,7 @@ def confine_run(
 def _begin_fetching(remote: Named, root: Path) -> None:
     """Start the process that keeps the network for this one. EnvironmentProblem X812."""
     from engine.process.policies import rights_of_fetching
-    from engine.sources.apart import begin
+    from engine.sources.fetch_process import begin
     from engine.sources.index import read_settings
 
     settings = read_settings(os.environ) if remote.packages else None

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from engine.cli.output import refuse_taken, show
 from engine.drafting import DraftOptions, draft
+from engine.drafting.draft_text import draft_message, text_of, wrapped
 from engine.drafting.imported import imported
 from engine.drafting.tool_config import read_config
-from engine.drafting.writer import draft_message, text_of, wrapped
 from engine.errors import RecipeError, StoreError
 from engine.recipe import load_recipe
 from engine.recipe.model import PathRef
@@ -20,7 +20,7 @@ from engine.recipe.text.layout_edit import create
 from engine.recipe.text.paths import as_typed, names_in
 from engine.recipe.text.words import did_you_mean, nearest, nearest_file
 from engine.recipe.validation.schema import recipes_dir
-from engine.render.progress import columns
+from engine.render.progress_display import columns
 from engine.trust.access import NOTHING
 from engine.trust.allowed import trust
 

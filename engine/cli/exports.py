@@ -5,18 +5,21 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.bundle.archive import ENDING
 from engine.bundle.build import make_bundle
-from engine.bundle.report import checked_json, checked_text
-from engine.bundle.rows import ROWS
+from engine.bundle.report_facts import checked_json, checked_text
+from engine.bundle.row_table import ROWS
 from engine.bundle.signing import key_place
-from engine.bundle.verify import BundleVerdict, check_bundle
+from engine.bundle.tar_archive import ENDING
+from engine.bundle.verification import BundleVerdict, check_bundle
 from engine.cli.output import log_file, refuse_taken, show_result, store_of
 from engine.cli.runs import find_run
 from engine.cli.streams import others_to
 from engine.errors import ExitCode, RecipeError
 from engine.files.leases import temporary_folder
-from engine.publish.contents import (
+from engine.publish.hub_upload import Hub
+from engine.publish.oci import OciLayout, Registry
+from engine.publish.ollama_registry import Ollama
+from engine.publish.publication import (
     Destination,
     Folder,
     Publication,
@@ -24,12 +27,9 @@ from engine.publish.contents import (
     PublishOptions,
     gather,
 )
-from engine.publish.hub import Hub
-from engine.publish.oci import OciLayout, Registry
-from engine.publish.ollama import Ollama
 from engine.recipe.text.paths import as_argument, as_typed
 from engine.render.number_format import size
-from engine.render.progress import progress_on_terminal
+from engine.render.progress_display import progress_on_terminal
 from engine.runs.export_baseline import export_baseline
 from engine.store import Store
 from engine.trust.allowed import from_options

@@ -19,9 +19,9 @@ from engine.errors import ExitCode, RecipeError
 from engine.estimate.devices import FILE as PRICES
 from engine.estimate.devices import price_of
 from engine.recipe.model import Recipe
-from engine.render.progress import columns, has_colour
+from engine.render.progress_display import columns, has_colour
 from engine.runs.slurm import run_job
-from engine.store.runs import STAMP, read_file
+from engine.store.records import STAMP, read_file
 from engine.values import replace
 
 JOBS = "jobs"

@@ -19,7 +19,7 @@ from engine.process.library_settings import taken_out_problem
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
 from engine.render.problems import problems_json, render_problems
-from engine.render.progress import has_colour
+from engine.render.progress_display import has_colour
 from engine.render.styled_text import cleaned
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed, from_options

@@ -61,14 +61,14 @@ from engine.pipeline.plan import (
     moving,
     plan_run,
 )
-from engine.pipeline.preflight import (
+from engine.pipeline.report import describe_method, describe_sweep
+from engine.pipeline.requirements import (
     missing_here,
     refuse_moving,
     refuse_outside,
     require_backend,
     require_ranks,
 )
-from engine.pipeline.report import describe_method, describe_sweep
 from engine.recipe.methods import drawn_note, sizes_in_rows
 from engine.recipe.model import FROM_TRAIN, Outside, Recipe, Splits, ValidationSize
 from engine.recipe.outside import outside_of
@@ -76,13 +76,13 @@ from engine.recipe.references import asked_models
 from engine.recipe.sweeps import methods_of, sweep_words, value_words
 from engine.recipe.text.compose import dotted
 from engine.render.number_format import about, size
-from engine.render.progress import columns, has_colour
+from engine.render.progress_display import columns, has_colour
 from engine.render.report.sections.data import split_lines
 from engine.render.terminal import PlanRow, plan_table
 from engine.stages import PRODUCTS, after_of, needs_of
 from engine.store import Artifact, Store, Stored
+from engine.store.records import Runs
 from engine.store.root import foreign_problem
-from engine.store.runs import Runs
 from engine.training.trained_rows import TrainedRows, rows_note
 from engine.trust.access import AccessCheck
 from engine.trust.hosts import parse_address

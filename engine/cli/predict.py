@@ -18,14 +18,14 @@ from engine.cli.runs import find_run, named_gguf
 from engine.cli.streams import others_to
 from engine.cli.terminal import write, write_error
 from engine.cli.watch import Console
-from engine.drafting.encodings import RECOGNISED, note_of_encoding
+from engine.drafting.source_reading import RECOGNISED, note_of_encoding
 from engine.environment import detect_device
 from engine.errors import DataError, Problem, RecipeError, StoreError
 from engine.files import leases
 from engine.kinds import KINDS, AnswerForm
 from engine.progress import Progress
 from engine.recipe.text.paths import is_text
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.render.styled_text import cleaned
 from engine.runs.find import exported_gguf, is_model_file
 from engine.runs.predict_output import Summary, output_format, write_answers, write_lines
@@ -33,7 +33,7 @@ from engine.runs.predict_rows import AnsweredRows, ModelFile, RowFile, answer_ro
 from engine.runtime.llama.client import Answer, answer_text, held_answer, refuse_blank
 from engine.runtime.rendering.task_file import FileCalibration
 from engine.store import Store
-from engine.store.runs import ACCEPTED, read_record
+from engine.store.records import ACCEPTED, read_record
 from engine.values import replace
 
 if TYPE_CHECKING:

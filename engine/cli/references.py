@@ -10,7 +10,7 @@ from engine.recipe.outside import CODES as OUTSIDE
 from engine.recipe.outside import trust_as_it_stands
 from engine.recipe.text.layout_edit import rewrite
 from engine.render.problems import problems_json
-from engine.render.progress import progress_on_terminal
+from engine.render.progress_display import progress_on_terminal
 from engine.sources.hub import quieten
 from engine.sources.pin import Pinned, pin_recipe
 from engine.trust.allowed import forget, records

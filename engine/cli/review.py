@@ -14,7 +14,7 @@ from engine.evidence.review import Comment, Gate, Review
 from engine.files.reading import require_regular
 from engine.files.writing import refuse_link, write_text
 from engine.render.number_format import counted
-from engine.render.progress import columns, has_colour
+from engine.render.progress_display import columns, has_colour
 from engine.render.review.comment import MARKER, comment_json, comment_markdown, failure_markdown
 from engine.render.review.rows import review_json, review_markdown, review_text
 
@@ -96,7 +96,7 @@ def ci(options: argparse.Namespace) -> int:
 
 
 def _checked(options: argparse.Namespace) -> Comment:
-    from engine.review.checks import asked, check_changes  # brings pygit2
+    from engine.review.branch_review import asked, check_changes  # brings pygit2
     from engine.review.repository import Repository
 
     repository = Repository.around(Path.cwd())

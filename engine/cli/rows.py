@@ -23,20 +23,20 @@ from engine.cli.runs import find_run
 from engine.cli.streams import others_to
 from engine.cli.watch import Artifacts, Console
 from engine.data.examples.example import read_examples
-from engine.data.review_file import review_text
+from engine.data.synthetic import review_text
 from engine.environment import detect_device
 from engine.errors import ExitCode, RecipeError, StageError, listed
 from engine.evidence import CountDifference, RowCounts, StageRecord
 from engine.files.reading import json_lines, parse_json, read_json
 from engine.pipeline.plan import collect_inputs, plan_run
-from engine.pipeline.preflight import refuse_outside
+from engine.pipeline.requirements import refuse_outside
 from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.recipe.teacher import review_file
 from engine.recipe.text.paths import as_typed
 from engine.render.data import data_json, data_text
 from engine.render.number_format import number
-from engine.render.progress import columns, has_colour
+from engine.render.progress_display import columns, has_colour
 from engine.render.report.sections.data import synthetic_lines
 from engine.runs.data_view import look
 from engine.runs.shown_rows import ViewOptions

@@ -26,19 +26,19 @@ from engine.compute.profile import SLURM, StorePlace, refuse_indivisible
 from engine.errors import Problem
 from engine.lock.policy import LockOptions
 from engine.pipeline.loop import RunOptions
-from engine.pipeline.preflight import refuse_moving, refuse_outside, refuse_unbound
+from engine.pipeline.requirements import refuse_moving, refuse_outside, refuse_unbound
 from engine.recipe.model import PathRef
 from engine.recipe.outside import refuse_typed
 from engine.recipe.references import named_model
 from engine.recipe.sweeps import methods_of
 from engine.render.challenge import challenge_text
-from engine.render.progress import columns, has_colour
+from engine.render.progress_display import columns, has_colour
 from engine.render.report.page import closing_block, render_json
 from engine.runs.challenge import challenge as run_challenge
 from engine.runs.challenge import challenge_json
 from engine.runs.run import run_recipe
 from engine.store.remote.objects import VARIABLE, shared_place
-from engine.store.remote.store import Sharing
+from engine.store.remote.shared_store import Sharing
 from engine.tracking.followers import Follower, following, messages_to, tracker_of
 from engine.tracking.trackers import live_file
 

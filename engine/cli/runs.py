@@ -17,7 +17,7 @@ from engine.evidence import Comparison
 from engine.files.reading import parse_json
 from engine.kinds import KINDS
 from engine.recipe.metrics import primary
-from engine.render.progress import has_colour, progress_on_terminal
+from engine.render.progress_display import has_colour, progress_on_terminal
 from engine.render.report.page import read_json, render_terminal
 from engine.render.report.sections.scores import mistake_table
 from engine.render.terminal import renderables, terminal_text
@@ -25,11 +25,11 @@ from engine.runs import find
 from engine.runs.check_store import check_store
 from engine.runs.find import size_of
 from engine.store import Store
-from engine.store.runs import Runs, is_ours, read_file, read_record, require_ours
+from engine.store.records import Runs, is_ours, read_file, read_record, require_ours
 from engine.values import bounds, decimal, to_json
 
 if TYPE_CHECKING:
-    from engine.runs.compare import RunComparison
+    from engine.runs.run_comparison import RunComparison
 
 RESULTS = ("baseline", "metric", "value", "tuned", "bytes")
 """What the report of a run may say of it."""
@@ -135,7 +135,7 @@ def report(options: argparse.Namespace) -> None:
         message = f"{what}: this is what somebody wrote"
         show_problems([Problem(code="E751", message=message, severity=Severity.WARNING)])
     if options.mistakes or options.format == "csv":
-        from engine.runs.compare import as_csv, mistakes_of
+        from engine.runs.run_comparison import as_csv, mistakes_of
 
         rows = mistakes_of(folder, Store(store_of(options)))
         if options.format == "json":
@@ -197,7 +197,7 @@ LONGEST = 60
 
 
 def compare(options: argparse.Namespace) -> None:
-    from engine.runs.compare import as_json, compare_runs, read_run  # brings numpy
+    from engine.runs.run_comparison import as_json, compare_runs, read_run  # brings numpy
 
     place = Store(store_of(options))
     names = (options.first, options.second)
@@ -207,7 +207,7 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def _comparison_lines(found: RunComparison, *, every: bool) -> list[str]:
-    from engine.runs.compare import speed_of
+    from engine.runs.run_comparison import speed_of
 
     first, second = found.first, found.second
     shared = ", the rows that both holdouts have" if found.partial else ""

@@ -19,7 +19,7 @@ from engine.cli.predict import asked_model, calibration_lines
 from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.errors import EnvironmentProblem, RecipeError, install_hint
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.runs.find import is_model_file
 from engine.store import Store
 

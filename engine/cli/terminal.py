@@ -48,7 +48,8 @@ def write_error(text: str) -> None:
 
     What a terminal would obey is escaped, as `show` does for results: a word may quote a stranger's file.
     """
-    from engine.render.progress import has_colour  # a verb that fails early has not imported them
+    # A verb that fails early has not imported it.
+    from engine.render.progress_display import has_colour
     from engine.render.styled_text import cleaned
 
     try:

@@ -15,7 +15,7 @@ from engine.evidence import (
 from engine.progress import Progress
 from engine.recipe.model import Recipe
 from engine.render.number_format import duration, prose_name, value_of
-from engine.render.progress import (
+from engine.render.progress_display import (
     PlainProgress,
     SilentProgress,
     TerminalProgress,

@@ -6,20 +6,20 @@ from typing import Any, Final
 
 from engine.data.prepare import Prepared, prepare
 from engine.data.reading.sources import fetch_all, read_all
-from engine.drafting.encodings import RECOGNISED
+from engine.drafting.draft_plan import FEWEST, DraftPlan, Sizes, sizes_for
+from engine.drafting.draft_text import COMPARED, TABLE, text_of
 from engine.drafting.gather import Gathered, gather, with_plain_tools, written
 from engine.drafting.guess import DraftOptions, guess
 from engine.drafting.inputs import inputs_of, unpacked
 from engine.drafting.layout_table import SPLIT
-from engine.drafting.plan import FEWEST, DraftPlan, Sizes, sizes_for
 from engine.drafting.roles import groupings, without_whole
-from engine.drafting.writer import COMPARED, TABLE, text_of
+from engine.drafting.source_reading import RECOGNISED
 from engine.errors import DataError, RecipeError, Severity
 from engine.recipe import check_recipe
 from engine.recipe.model import Recipe, Reference
 from engine.recipe.text.layout_edit import create
 from engine.render.number_format import counted
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.trust.allowed import Allowed
 from engine.values import replace
 

@@ -11,13 +11,20 @@ from engine.data.examples.chat_formats import TURNS, listed_turns
 from engine.data.examples.template import RejectedError
 from engine.data.examples.turns import Turn, read_tools
 from engine.data.reading.row import Row
-from engine.drafting.encodings import WESTERN, drafted_encoding, note_of_encoding, text_of
+from engine.drafting.column_profile import Profile, is_called, profile_of
 from engine.drafting.inputs import Inputs, settled
 from engine.drafting.layout_table import LOOKED_AT, SPLIT, columns_of
 from engine.drafting.layouts import may_say_split, plain_rows
-from engine.drafting.profile import Profile, is_called, profile_of
-from engine.drafting.reading import Reading, local, readings_of
 from engine.drafting.roles import are_classes
+from engine.drafting.source_reading import (
+    WESTERN,
+    Reading,
+    drafted_encoding,
+    local,
+    note_of_encoding,
+    readings_of,
+    text_of,
+)
 from engine.drafting.value_shapes import NoRowsError
 from engine.values import Value, replace
 

@@ -7,8 +7,7 @@ from engine.data.examples.chat_formats import TURNS, recognise
 from engine.data.examples.template import found_at
 from engine.data.examples.turns import ROLES
 from engine.drafting import roles
-from engine.drafting.nested import Keys, fields_in, objects_in, one_round, spans_in, turns_in
-from engine.drafting.profile import (
+from engine.drafting.column_profile import (
     NAMES,
     NOT_A_CLASS,
     SEVERAL,
@@ -19,6 +18,7 @@ from engine.drafting.profile import (
     may_be_called,
     rank,
 )
+from engine.drafting.nested import Keys, fields_in, objects_in, one_round, spans_in, turns_in
 from engine.errors import RecipeError
 from engine.kinds import KINDS, AnswerForm
 from engine.recipe.model import Reference

@@ -8,10 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from engine.drafting.binary_files import COLUMNAR, WORKBOOKS
-from engine.drafting.encodings import text_of
 from engine.drafting.label_numbers import Names, names_in
 from engine.drafting.layout_table import PATTERNS, split_in, split_named
-from engine.drafting.reading import Reading, local
+from engine.drafting.source_reading import Reading, local, text_of
 from engine.errors import DataError
 from engine.recipe.model import ColumnFile
 from engine.recipe.text.paths import SUFFIXES, suffix_of, unpacked_name

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final
 
+from engine.drafting.column_profile import NAMES, NOT_A_CLASS, SEVERAL, ColumnProfile, is_called
 from engine.drafting.guess import Guess
 from engine.drafting.layout_table import PATTERNS
-from engine.drafting.profile import NAMES, NOT_A_CLASS, SEVERAL, ColumnProfile, is_called
 from engine.drafting.roles import in_order, label_counts
 from engine.kinds import KINDS, AnswerForm
 from engine.recipe.prompt import unnamed_labels

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from engine.data.examples.turns import ROLES
+from engine.drafting.column_profile import is_called
 from engine.drafting.layout_table import (
     NEARLY,
     PATTERNS,
@@ -25,7 +26,6 @@ from engine.drafting.layout_table import (
     texts,
     without,
 )
-from engine.drafting.profile import is_called
 from engine.files.reading import parse_json
 
 Made = Iterator[dict[str, Any]]

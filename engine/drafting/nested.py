@@ -8,8 +8,8 @@ from typing import Any, Final
 from engine.data.examples.chat_formats import TURNS
 from engine.data.examples.template import found_at
 from engine.data.examples.turns import ROLES
+from engine.drafting.column_profile import NAMES, Profile, leaves_of
 from engine.drafting.layout_table import WORDS, objects
-from engine.drafting.profile import NAMES, Profile, leaves_of
 from engine.files.reading import parse_json
 
 ROWS: Final = 5000

@@ -8,8 +8,7 @@ from typing import Final
 from engine.data.examples.chat_formats import recognise
 from engine.data.row_index import Assignment
 from engine.data.splitting.column import PLACES
-from engine.drafting.layout_table import PATTERNS, Row, columns_of
-from engine.drafting.profile import (
+from engine.drafting.column_profile import (
     LONG_TEXT,
     LONGEST_LABEL,
     MOST_LABELS,
@@ -26,6 +25,7 @@ from engine.drafting.profile import (
     rank,
     words_of,
 )
+from engine.drafting.layout_table import PATTERNS, Row, columns_of
 from engine.values import Value, replace
 
 COME_AGAIN: Final = 5

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Final
 import yaml
 
 from engine.data.examples.template import as_text
+from engine.drafting.column_profile import may_be_called
 from engine.drafting.layout_steps import marked_text
 from engine.drafting.layout_table import PATTERNS, objects, texts
-from engine.drafting.profile import may_be_called
 from engine.drafting.table_text import Found, Rows
 from engine.errors import DataError
 from engine.files.reading import MAX_DEPTH, parse_json

@@ -29,12 +29,12 @@ from engine.files.reading import json_lines, parse_json, read_json
 from engine.lock.policy import PLAIN, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher, refuse_interrupted, run_stages
 from engine.pipeline.plan import UNFINISHED, PlanInputs, collect_inputs, plan_run
-from engine.pipeline.preflight import require_backend
+from engine.pipeline.requirements import require_backend
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import settled
 from engine.render.number_format import about
-from engine.runtime.rendering.files import trained_rows
 from engine.runtime.rendering.key import rendered_key
+from engine.runtime.rendering.rendered_files import trained_rows
 from engine.store import Artifact, Store, product_key
 from engine.training.rendered import rendered_rows
 from engine.training.train import USAGE

@@ -11,7 +11,7 @@ from engine.files.reading import read_json
 from engine.recipe.methods import OPTIONS, method_slice, unset_options
 from engine.recipe.model import Recipe
 from engine.store import make_key
-from engine.store.runs import write_text
+from engine.store.records import write_text
 from engine.values import Value, from_json, to_json
 
 FOLDER = "measured"

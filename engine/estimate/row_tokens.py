@@ -21,7 +21,7 @@ from engine.files.reading import read_json
 from engine.recipe.model import PathRef, Recipe, Source, Task
 from engine.recipe.prompt import question
 from engine.recipe.text.paths import format_of
-from engine.runtime.models.files import require_vocabulary
+from engine.runtime.models.model_files import require_vocabulary
 from engine.runtime.rendering.key import FACTS, rendered_key
 from engine.store import Artifact, Store
 from engine.training.trained_rows import TrainedRows, lacks_replay, trained_rows

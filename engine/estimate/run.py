@@ -18,7 +18,7 @@ from engine.pipeline.plan import Plan, PlanInputs
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of, own_words, settled
 from engine.store import Artifact, Store
-from engine.store.runs import Runs, read_file
+from engine.store.records import Runs, read_file
 from engine.values import Value, field, replace, to_json
 
 BITS = {

@@ -34,8 +34,8 @@ def export(
     model_dir: Path, spec: ExportSpec, workdir: Path, progress: Progress
 ) -> tuple[ExportedFile, ...]:
     """Write the folder `onnx`. StageError X815."""
-    from engine.runtime.models.files import require_data
     from engine.runtime.models.merge import copy_beside  # brings torch
+    from engine.runtime.models.model_files import require_data
 
     folder = workdir / NAME
     folder.mkdir()

@@ -19,7 +19,7 @@ from engine.inference import predict
 from engine.metrics.predictions import Prediction, read_predictions, write_predictions
 from engine.recipe.metrics import FREE
 from engine.recipe.model import Recipe, Task
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.values import Value
 
 if TYPE_CHECKING:

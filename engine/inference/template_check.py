@@ -14,7 +14,7 @@ from engine.errors import Problem, StageError
 from engine.exporters.ollama import go_template, render
 from engine.files.reading import parse_json, read_json
 from engine.recipe.validation.schema import schema_text
-from engine.runtime.models.files import base_problem, read_settings
+from engine.runtime.models.model_files import base_problem, read_settings
 
 if TYPE_CHECKING:
     from engine.runtime.rendering.chat import Chat

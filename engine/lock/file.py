@@ -17,7 +17,7 @@ from engine.data.membership import LEFT_OUT
 from engine.errors import DataError
 from engine.files import writing
 from engine.files.reading import MAX_BYTES, parse_json, read_text
-from engine.lock.apart import apart_for
+from engine.lock.lock_process import apart_for
 from engine.recipe.text.paths import as_argument
 from engine.values import (
     Count,

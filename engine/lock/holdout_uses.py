@@ -9,7 +9,7 @@ from typing import Any
 from engine.files import writing
 from engine.files.reading import read_json
 from engine.store.manifest import Artifact
-from engine.store.runs import key_in
+from engine.store.records import key_in
 from engine.store.store import Store, storage_errors
 from engine.values import Count, Value, fields, from_json, replace, to_json
 

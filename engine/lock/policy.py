@@ -31,7 +31,7 @@ from engine.recipe.sweeps import methods_of
 from engine.recipe.text.dump import base_model_mapping, changed_sections
 from engine.recipe.text.paths import as_argument
 from engine.store import Artifact, Cached, Store
-from engine.store.runs import Runs
+from engine.store.records import Runs
 from engine.values import Value, replace
 
 Artifacts = Mapping[str, Artifact]

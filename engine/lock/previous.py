@@ -21,7 +21,7 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.metrics import primary
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store, make_key
-from engine.store.runs import AcceptedRun
+from engine.store.records import AcceptedRun
 from engine.values import Value
 
 PAYLOAD = "previous"

@@ -25,7 +25,7 @@ from engine.lock.file import (
 from engine.lock.holdout_uses import HoldoutUses, verdict_name
 from engine.recipe.model import Recipe
 from engine.store import Artifact, Store
-from engine.store.runs import Runs
+from engine.store.records import Runs
 from engine.values import fields, replace
 
 WORN_AT = 10

@@ -24,7 +24,7 @@ from engine.recipe.baselines import UNTRAINED
 from engine.recipe.metrics import is_lower_better
 from engine.recipe.model import PathRef, Recipe, Source
 from engine.recipe.text.paths import format_of
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.store import Artifact
 from engine.values import replace
 

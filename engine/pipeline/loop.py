@@ -24,7 +24,7 @@ from engine.progress import Progress, note_waiting
 from engine.recipe.model import Recipe
 from engine.stages import after_of, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, DamagedError, StageKey, Store, Stored
-from engine.store.remote.store import Sharing
+from engine.store.remote.shared_store import Sharing
 from engine.training.trials import discard
 from engine.values import Value, replace
 

@@ -16,14 +16,14 @@ from engine.lock.file import Lock, lock_path, read_lock
 from engine.lock.previous import PAYLOAD, Previous, find_previous
 from engine.recipe import moving_references
 from engine.recipe.model import Recipe
-from engine.render.labels import recorded_line
+from engine.render.label_tables import recorded_line
 from engine.runtime.models.base_model import REVISION
 from engine.runtime.rendering.key import counts_after_rendering, rendered_key
 from engine.sources import Identify, base_model_identity, identity, source_identity
 from engine.sources.local import DigestMemory
 from engine.stages import PRODUCTS, load_stage, needs_of, references_of, stages_of
 from engine.store import Artifact, StageKey, Store, Stored, make_key, product_key
-from engine.store.runs import AcceptedRun, Runs, accepted_runs
+from engine.store.records import AcceptedRun, Runs, accepted_runs
 from engine.training.trained_rows import counted_rows, split_rows
 from engine.values import Value, replace
 

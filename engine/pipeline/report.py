@@ -41,7 +41,7 @@ from engine.recipe.references import base_reference, layers_in_words
 from engine.recipe.sweeps import methods_of
 from engine.recipe.text.paths import as_typed
 from engine.store import Artifact, Store
-from engine.store.runs import write_text
+from engine.store.records import write_text
 from engine.store.store import SCRATCH
 from engine.values import from_json, replace
 

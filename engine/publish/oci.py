@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from engine.bundle.archive import ENDING
+from engine.bundle.tar_archive import ENDING
 from engine.errors import EnvironmentProblem, RecipeError
 from engine.files.leases import temporary_folder
 from engine.files.writing import new_folder, require_absent
 from engine.process import start as processes
-from engine.publish.card import PublishedFile
-from engine.publish.contents import Destination, Note, Publication, Published, other_file
+from engine.publish.model_card import PublishedFile
+from engine.publish.publication import Destination, Note, Publication, Published, other_file
 from engine.store import sha256_of
 from engine.trust.hosts import Address, parse_address
 from engine.values import Value

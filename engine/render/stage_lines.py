@@ -23,7 +23,7 @@ from engine.evidence import (
 )
 from engine.render import number_format as write
 from engine.render import terminal
-from engine.render.labels import (
+from engine.render.label_tables import (
     best_baseline,
     check_sentence,
     check_title,
@@ -33,7 +33,7 @@ from engine.render.labels import (
     recorded_line,
     required,
 )
-from engine.render.progress import STAGE_WIDTH, WIDTH
+from engine.render.progress_display import STAGE_WIDTH, WIDTH
 from engine.render.report.sections.data import split_lines
 from engine.render.report.sections.export import (
     broken_checks,

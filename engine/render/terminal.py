@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.evidence import Status
 from engine.render import blocks
-from engine.render.progress import WIDTH
+from engine.render.progress_display import WIDTH
 from engine.render.styled_text import STYLES, Line, printable
 from engine.values import Value
 

@@ -14,7 +14,7 @@ from engine.recipe.validation.schema import ORDER
 from engine.review.compare import ChangedKey, finding, finding_of, is_smaller, rows_of
 from engine.review.locks import judge_locks
 from engine.review.pairs import MOST_COMPARED, SourcePair, Versions
-from engine.review.rows import JudgedRows, RowDivider
+from engine.review.row_changes import JudgedRows, RowDivider
 from engine.store import sha256_of
 from engine.values import replace
 

@@ -15,14 +15,14 @@ from engine.process import interrupts
 from engine.process.library_settings import taken_out_problem
 from engine.recipe import load_recipe as read_recipe
 from engine.recipe.model import Recipe
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.render.report.page import framed, read_json, render_markdown
 from engine.runs.find import exported_gguf, find_run, is_model_file
 from engine.runs.run import RunResult, run_recipe
 from engine.sources.hub import quieten
 from engine.store import Artifact, Store
+from engine.store.records import Runs, read_file
 from engine.store.root import checked_root, foreign_problem
-from engine.store.runs import Runs, read_file
 
 if TYPE_CHECKING:
     from engine.runtime.llama.client import Answer

@@ -41,7 +41,7 @@ from engine.recipe.text.paths import as_argument
 from engine.render.challenge import challenge_markdown, sentence
 from engine.render.number_format import duration, millions, size
 from engine.store import Artifact, Store
-from engine.store.runs import (
+from engine.store.records import (
     AcceptedRun,
     Runs,
     latest_accepted,

@@ -11,7 +11,7 @@ from engine.files.reading import parse_json
 from engine.progress import Progress
 from engine.store import Artifact, FileEntry, Store, Stored
 from engine.store.manifest import ArtifactFolder, plain_status, read_manifest, regular_files
-from engine.store.runs import (
+from engine.store.records import (
     RECORD,
     REPORTED,
     Runs,

@@ -133,7 +133,7 @@ def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[
 
     That counts how many are trained, for this view and every plan after it.
     """
-    from engine.runtime.rendering.files import (  # brings transformers
+    from engine.runtime.rendering.rendered_files import (  # brings transformers
         RenderRequest,
         refuse_without_validation,
         rendered_artifact,

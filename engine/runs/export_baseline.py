@@ -16,7 +16,7 @@ from engine.environment import detect_device, version_of
 from engine.errors import RecipeError, StageError
 from engine.evidence import BaselineResult, Report, StageStatus
 from engine.files.writing import new_folder
-from engine.inference.baselines.export import (
+from engine.inference.baselines.exported_model import (
     REQUIRED,
     TFIDF,
     ExportInputs,
@@ -34,13 +34,13 @@ from engine.recipe.text.dump import recipe_digest, resolved_mapping
 from engine.recipe.text.paths import absolute
 from engine.render.report.card import BaselineCard, baseline_card
 from engine.render.report.page import read_json as read_report
-from engine.runs.compare import recipe_of
 from engine.runs.find import LOST, MAKES_IT, left_by
+from engine.runs.run_comparison import recipe_of
 from engine.runtime.tool_process import run_tool
 from engine.sources import identity
 from engine.sources.local import DigestMemory
 from engine.store import Artifact, Store, make_key, sha256_of
-from engine.store.runs import read_file, read_record, require_ours
+from engine.store.records import read_file, read_record, require_ours
 from engine.values import Value, replace
 
 SUMS = "SHA256SUMS"

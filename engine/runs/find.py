@@ -9,7 +9,14 @@ from typing import Any, Final
 from engine.errors import RecipeError
 from engine.runtime.rendering.task_file import CALIBRATION_FILE as CALIBRATION
 from engine.store import Artifact, Store
-from engine.store.runs import ACCEPTED, Runs, is_ours, read_record, require_exported, require_ours
+from engine.store.records import (
+    ACCEPTED,
+    Runs,
+    is_ours,
+    read_record,
+    require_exported,
+    require_ours,
+)
 
 
 def size_of(report: Mapping[str, Any]) -> tuple[str, int]:

@@ -21,9 +21,9 @@ from engine.recipe.model import FewerLayers, PathRef, Scratch
 from engine.recipe.prompt import asks_partly_blank, parse_answer
 from engine.recipe.text.paths import absolute
 from engine.render.report.page import read_json
-from engine.runs.compare import recipe_of
 from engine.runs.find import LOST, MAKES_IT, UNACCEPTED, left_by
 from engine.runs.predict_rows import Ask, require_answers
+from engine.runs.run_comparison import recipe_of
 from engine.runtime.llama.client import Answer
 from engine.runtime.models.start import Start, locate_start
 from engine.runtime.rendering.task_file import FileCalibration, TaskFile, make_task_file
@@ -31,7 +31,7 @@ from engine.runtime.rendering.windows import too_long, window_of
 from engine.sources import base_model_identity, identity
 from engine.sources.local import DigestMemory
 from engine.store import Store
-from engine.store.runs import ACCEPTED, read_file, read_record, require_ours
+from engine.store.records import ACCEPTED, read_file, read_record, require_ours
 from engine.values import replace
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from engine.data.examples.answers import NUMBER
 from engine.data.reading.row import Row, Trouble
 from engine.data.reading.tables import DELIMITERS
 from engine.data.reading.text import open_bytes
-from engine.data.review_file import FORMULA
+from engine.data.synthetic import FORMULA
 from engine.errors import RecipeError
 from engine.files.writing import output
 from engine.kinds import AnswerForm

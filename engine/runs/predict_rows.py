@@ -26,8 +26,7 @@ from engine.data.examples.template import (
 )
 from engine.data.reading.readers import read_rows
 from engine.data.reading.row import SHOWN, Row, excerpt
-from engine.drafting.encodings import drafted_encoding
-from engine.drafting.reading import table_form
+from engine.drafting.source_reading import drafted_encoding, table_form
 from engine.environment import version_of
 from engine.errors import DataError, Problem, RecipeError
 from engine.files.reading import json_lines, parse_json
@@ -40,7 +39,7 @@ from engine.runtime.llama.client import Answer, held_model, read_answers, reques
 from engine.runtime.rendering.task_file import FILE, TaskFile, read_task_file
 from engine.runtime.rendering.windows import TooLong
 from engine.store import Store, product_key, sha256_of
-from engine.store.runs import ACCEPTED
+from engine.store.records import ACCEPTED
 from engine.values import Value, replace, to_json
 
 REVISION: Final = 4

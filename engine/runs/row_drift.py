@@ -20,11 +20,11 @@ from engine.metrics.calibration import calibrated
 from engine.metrics.comparing import holm
 from engine.metrics.predictions import read_predictions
 from engine.render.report.page import read_json as read_report
-from engine.runs.compare import read_run, recipe_of
 from engine.runs.find import left_by
 from engine.runs.predict_rows import PART, AnsweredRows
+from engine.runs.run_comparison import read_run, recipe_of
 from engine.store import Store
-from engine.store.runs import read_file, read_record, require_ours
+from engine.store.records import read_file, read_record, require_ours
 from engine.values import from_json, to_json
 
 CONFIDENCE_BINS: Final = 20

@@ -24,7 +24,8 @@ from engine.lock.policy import PLAIN, LockOptions, LockPolicy, lock_policy
 from engine.lock.writer import LockWriter
 from engine.pipeline.loop import RunOptions, RunState, Watcher, run_stages
 from engine.pipeline.plan import collect_inputs, moving
-from engine.pipeline.preflight import (
+from engine.pipeline.report import assemble, write
+from engine.pipeline.requirements import (
     refuse_absent,
     refuse_moving,
     refuse_outside,
@@ -32,18 +33,17 @@ from engine.pipeline.preflight import (
     require_backend,
     require_ranks,
 )
-from engine.pipeline.report import assemble, write
 from engine.process import interrupts
 from engine.progress import Progress
 from engine.recipe import dump_resolved
 from engine.recipe.model import Recipe
 from engine.recipe.text.extends import with_parent_text
 from engine.recipe.text.paths import absolute, from_here
-from engine.runs.events import RecordedProgress, ended, events_of, files_and_end, keep, not_kept
+from engine.runs.run_events import RecordedProgress, ended, events_of, files_and_end, keep, not_kept
 from engine.store import Artifact, Store, make_key
-from engine.store.remote.store import open_store
+from engine.store.records import BUNDLED_LOCK, Runs, write_text
+from engine.store.remote.shared_store import open_store
 from engine.store.root import remove_leftovers
-from engine.store.runs import BUNDLED_LOCK, Runs, write_text
 from engine.tracking.trackers import STAGE_BEGUN, EventStream
 from engine.training.trained_rows import row_lengths
 from engine.values import Value, replace, to_json

@@ -11,7 +11,7 @@ from typing import Final
 from engine.compute.jobs import ClusterJob, slurm_script
 from engine.errors import EnvironmentProblem, StageError
 from engine.process.start import Finished, ask, program
-from engine.store.runs import Runs
+from engine.store.records import Runs
 
 SCRIPT, LOG, CODE = "job.sh", "log", "code"
 POLL_SECONDS: Final = 2.0

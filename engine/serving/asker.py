@@ -15,7 +15,7 @@ from typing import Any, Final
 from engine.errors import StageError
 from engine.recipe.model import Task
 from engine.recipe.prompt import answer_text
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.runs.model_forms import WeightsModel
 from engine.runtime.llama.client import (
     Answer,

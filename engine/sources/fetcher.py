@@ -1,4 +1,4 @@
-"""The process that has the network (`engine.sources.apart`): requests come as lines of JSON, and so do answers.
+"""The process that has the network (`engine.sources.fetch_process`): requests come as lines of JSON, and so do answers.
 
 It ends when nobody writes to it any more, whatever it is doing: no signal reaches it from a process that is confined.
 """

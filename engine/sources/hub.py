@@ -14,7 +14,7 @@ from engine.files.reading import open_regular
 from engine.process.library_settings import CACHES, caches, take_out
 from engine.progress import Progress, mention
 from engine.recipe.model import HubRef, Source
-from engine.sources.apart import apart
+from engine.sources.fetch_process import apart
 from engine.store import Cached
 
 CONNECT_SECONDS: Final = 10.0

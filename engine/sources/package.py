@@ -17,8 +17,8 @@ from engine.files.reading import open_regular, packages_folder
 from engine.files.writing import replacing
 from engine.progress import Progress, mention
 from engine.recipe.model import PackageRef
-from engine.sources.apart import apart
 from engine.sources.archive import extract, extract_folder, safe_steps
+from engine.sources.fetch_process import apart
 from engine.store import Cached
 
 FOLDER = "folder"

@@ -20,8 +20,8 @@ from engine.evidence import ReplayResult
 from engine.inference.replay import Taken, blocks, fill, sampled
 from engine.recipe.model import Recipe, Replay, Source, SplitName
 from engine.recipe.sweeps import by_length
-from engine.runtime.rendering.files import read_facts
 from engine.runtime.rendering.key import REPLAY_FILE, LengthLimits, written_task
+from engine.runtime.rendering.rendered_files import read_facts
 from engine.store import Artifact
 from engine.training.added_rows import rows_without_labels
 from engine.training.rendered import check_rendering, rendered_rows

@@ -15,7 +15,7 @@ from engine.evidence import SoftTargetsResult
 from engine.inference.baselines.runner import Models, named_errors, reference_name
 from engine.recipe.baselines import written_model
 from engine.recipe.model import Recipe, Reference, Source
-from engine.runtime.rendering.files import IGNORED, trained_rows
+from engine.runtime.rendering.rendered_files import IGNORED, trained_rows
 from engine.training.rendered import rendered_rows
 from engine.training.soft_targets import MOST, TeacherForTargets, refuse_other_tokenizer
 from engine.values import to_json

@@ -1,7 +1,7 @@
 """Synthesize: a model writes training rows after examples of the training rows.
 
 The holdout and the validation rows are behind a filter that says whether a text is too near one of them, and nothing
-else (`engine.data.similarity.too_near`): of such a row the reason alone is kept. Baselines that learn are trained on
+else (`engine.data.similarity.overlap`): of such a row the reason alone is kept. Baselines that learn are trained on
 the same rows as the model.
 """
 
@@ -15,10 +15,9 @@ from engine.artifacts.stage import SYNTHETIC_ROWS as PRODUCT
 from engine.artifacts.stage import Payload, StageContext
 from engine.data.examples.example import Example, write_examples
 from engine.data.examples.output import split_digest
-from engine.data.review_file import drawn_for_review, read_marks
-from engine.data.similarity.too_near import TooNear
+from engine.data.similarity.overlap import TooNear
 from engine.data.splitting.subsets import Fold
-from engine.data.synthetic import NEAR, diversity, sifted
+from engine.data.synthetic import NEAR, diversity, drawn_for_review, read_marks, sifted
 from engine.data.unlabelled import answered_rows
 from engine.errors import StageError
 from engine.evidence import ReviewResult, SyntheticResult

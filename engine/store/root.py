@@ -14,8 +14,8 @@ from engine.errors import EngineError, Problem, Severity, StoreError
 from engine.files import leases, writing
 from engine.files.digests import SHA256
 from engine.store.manifest import Stored, read_manifest
+from engine.store.records import RECORD, SHARED_KEY, UNFINISHED, Runs, is_ours, read_record
 from engine.store.remote.transfer import INCOMING
-from engine.store.runs import RECORD, SHARED_KEY, UNFINISHED, Runs, is_ours, read_record
 from engine.store.store import GONE, SCRATCH, Store, storage_errors, storage_problem
 
 _LOG: Final = re.compile(

@@ -27,7 +27,7 @@ from engine.process.child import Child, HangsError
 from engine.process.policies import TOOLS
 from engine.process.start import PIPE, Command, environment, module, start, working_folder
 from engine.progress import MeasuredProgress, Progress, note_waiting
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.store import Artifact, DamagedError, StageKey, Store, product_key
 from engine.values import Value, from_json, replace, to_json
 

@@ -23,7 +23,8 @@ from engine.inference.template_check import (
     two_templates,
 )
 from engine.recipe.sweeps import by_length
-from engine.runtime.rendering.files import (
+from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
+from engine.runtime.rendering.rendered_files import (
     RenderRequest,
     holdout_artifact,
     marked_problems,
@@ -31,7 +32,6 @@ from engine.runtime.rendering.files import (
     refuse_without_validation,
     rendered_artifact,
 )
-from engine.runtime.rendering.key import HOLDOUT_FACTS, LengthLimits
 from engine.runtime.rendering.windows import length_notes, window_notes, window_of
 from engine.store import Artifact
 from engine.training.preflight import kept_lines

@@ -138,7 +138,7 @@ class TeacherForTargets:
         }
 
         def build(folder: Path) -> None:
-            from engine.runtime.rendering.files import IGNORED  # brings torch
+            from engine.runtime.rendering.rendered_files import IGNORED  # brings torch
             from engine.runtime.scoring.likelihood import packs
             from engine.runtime.training.soft_targets import targets_of, write_table
 

@@ -153,7 +153,7 @@ def make_launch(training: Training, context: StageContext) -> Launch:
 
 
 def setting_of(rendered: Artifact, context: StageContext) -> CompileInputs:
-    from engine.runtime.rendering.files import read_facts  # brings torch
+    from engine.runtime.rendering.rendered_files import read_facts  # brings torch
 
     facts = read_facts(rendered)
     return CompileInputs(
@@ -214,7 +214,7 @@ def keep_adapter(found: Path, folder: Path) -> None:
 
 def summarise(trained: Trained, training: Training, context: StageContext) -> TrainingSummary:
     """Return the evidence of the training; the norm is measured on the kept weights."""
-    from engine.runtime.rendering.files import read_facts  # brings torch
+    from engine.runtime.rendering.rendered_files import read_facts  # brings torch
     from engine.runtime.training.saved_weights import adapter_norm, model_norm
 
     backend, method = load_backend(context.recipe.backend.name), context.recipe.method

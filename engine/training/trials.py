@@ -26,8 +26,8 @@ from engine.metrics.predictions import Prediction, read_predictions, write_predi
 from engine.progress import NamedProgress
 from engine.recipe.model import Method, Recipe
 from engine.recipe.teacher import soft_slice, soft_targets_of
-from engine.runtime.rendering.files import read_facts
 from engine.runtime.rendering.key import REPLAY_FILE
+from engine.runtime.rendering.rendered_files import read_facts
 from engine.store import Artifact
 from engine.store.store import GONE
 from engine.training.rendered import rendered_rows

@@ -10,9 +10,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from engine.bundle.archive import write_archive
 from engine.bundle.contents import pages_of
 from engine.bundle.signing import pem_of, sign, statement_of, to_bytes
+from engine.bundle.tar_archive import write_archive
 from engine.evidence import Report
 from engine.lock.file import Accepted
 from engine.process import __version__

@@ -29,10 +29,11 @@ MODULES: Final = (
             *("runs", "texts"),
         )
     ),
-    *("engine.recipe.rules", "engine.bundle.verify", "engine.bundle.build", "engine.estimate.run"),
+    *("engine.recipe.rules", "engine.bundle.build", "engine.estimate.run"),
+    "engine.bundle.verification",
     *(
         "engine.review",
-        "engine.runs.compare",
+        "engine.runs.run_comparison",
         "engine.drafting.draft",
         "engine.runs.data_view",
         "jsonschema",

@@ -5,12 +5,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from engine.bundle.archive import Member, write_archive
 from engine.bundle.contents import ContentsError, pages_of, read_contents
-from engine.bundle.verify import check_bundle, content_problems
+from engine.bundle.tar_archive import Member, write_archive
+from engine.bundle.verification import check_bundle, content_problems
 from engine.process import __version__
 from engine.render.report.page import read_json as read_report
-from engine.runtime.models.files import require_settings
+from engine.runtime.models.model_files import require_settings
 from support.fuzz_target import Target
 from support.paths import EXAMPLES
 from support.small_tokenizer import SETTINGS, tokenizer_fields

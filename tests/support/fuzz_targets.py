@@ -17,16 +17,16 @@ import yaml
 from engine.backends.trainer_state import read_state
 from engine.cli.main import main as recipe
 from engine.data.reading.readers import read_rows
-from engine.drafting.reading import readings_of
+from engine.drafting.source_reading import readings_of
 from engine.estimate.measured import find_like
 from engine.estimate.run import past_seconds
 from engine.estimate.shape import shape_of_folder
 from engine.lock.file import read_lock
 from engine.recipe import check_recipe
 from engine.recipe.model import PathRef, Source
-from engine.runtime.models.files import require_settings
+from engine.runtime.models.model_files import require_settings
 from engine.runtime.rendering.task_file import FILE, read_task_file
-from engine.store.runs import Runs
+from engine.store.records import Runs
 from support.fuzz_bundles import bundles, of_a_run, tokenizers
 from support.fuzz_target import Target
 from support.project import BASE, rows

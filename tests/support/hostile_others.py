@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.cli.mcp_server import answer_of
 from engine.evidence import Report
-from engine.publish.card import published_card
+from engine.publish.model_card import published_card
 from engine.serving.app import JSONResponse
 from engine.values import from_json
 from support.forked_verbs import RAW

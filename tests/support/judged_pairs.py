@@ -15,7 +15,7 @@ from engine.lock.file import Lock, lock_path, write_lock
 from engine.pipeline.data_outlook import divided
 from engine.review.findings import judge
 from engine.review.pairs import Versions
-from engine.review.rows import RowDivider
+from engine.review.row_changes import RowDivider
 from engine.review.version import Disk, Side, load_side
 from engine.values import replace
 from support.changed_data import Pair, Version

@@ -23,7 +23,7 @@ HEAVY = (
     "engine.runtime.models.load",
     "engine.runtime.generation.generate",
     "engine.runtime.models.merge",
-    "engine.runtime.rendering.files",
+    "engine.runtime.rendering.rendered_files",
     "engine.runtime.text.tfidf",
     "engine.runtime.training.sft",
     "engine.estimate.actuals",

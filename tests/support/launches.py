@@ -23,8 +23,8 @@ from engine.recipe.model import (
 )
 from engine.recipe.validation.schema import definition, with_defaults
 from engine.runtime.rendering.chat import load_chat
-from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.rendered_files import write_rows
 from engine.values import fields, replace
 from support.rendered import render_rows
 

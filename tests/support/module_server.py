@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.backends.child import LIBRARIES
+from engine.backends.training_process import LIBRARIES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ CONVERTER = Served(
     name="engine.runtime.gguf.convert_worker", asked_by="engine.runtime.gguf.convert.module"
 )
 AXOLOTL = Served(
-    name="engine.backends.child",
+    name="engine.backends.training_process",
     asked_by="engine.backends.launches.processes.module",
     imports=LIBRARIES,
 )

@@ -11,8 +11,8 @@ from engine.data.examples.example import Example, content_id
 from engine.recipe.methods import preference_defaults
 from engine.recipe.model import Preference, Recipe
 from engine.runtime.rendering.chat import load_chat
-from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.rendered_files import write_rows
 from engine.values import replace
 from support.launches import CPU, RecordedProgress, make_recipe
 from support.rendered import render_rows

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.bundle import written
-from engine.bundle.archive import Member
 from engine.bundle.contents import Contents, read_contents
 from engine.bundle.signing import statement_of
-from engine.bundle.verify import CLAIMS
+from engine.bundle.tar_archive import Member
+from engine.bundle.verification import CLAIMS
 from engine.evidence import Report
 from engine.lock.file import lock_from_text
 from engine.render.report.page import read_json

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.store.remote.objects import ObjectStore, OversizeError, UnreachableError, shared_place
-from engine.store.remote.store import SharedStore, Sharing
+from engine.store.remote.shared_store import SharedStore, Sharing
 
 
 class Held(ObjectStore):

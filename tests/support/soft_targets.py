@@ -9,7 +9,7 @@ from engine.recipe.baselines import baseline
 from engine.recipe.model import Recipe, SoftTargets, Teacher, TeacherInputs
 from engine.runtime.models.load import load_model
 from engine.runtime.rendering.chat import load_chat
-from engine.runtime.rendering.files import IGNORED, trained_rows
+from engine.runtime.rendering.rendered_files import IGNORED, trained_rows
 from engine.runtime.rendering.segments import TokenRow
 from engine.runtime.scoring.likelihood import packs
 from engine.runtime.training.soft_targets import Targets, row_key, targets_of, write_table

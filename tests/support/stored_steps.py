@@ -16,8 +16,8 @@ from engine.files import writing
 from engine.files.digests import sha256_of
 from engine.lock.holdout_uses import HoldoutUses
 from engine.store import Store, make_key
+from engine.store.records import Runs, write_text
 from engine.store.root import remove_leftovers
-from engine.store.runs import Runs, write_text
 from support import forked_runs
 from support.survived import left_over
 

@@ -12,12 +12,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from engine.bundle.archive import read_archive, write_archive
 from engine.bundle.build import make_bundle
 from engine.bundle.contents import CONFIG, EVIDENCE, KEY, STATEMENT
-from engine.bundle.rows import ROWS
+from engine.bundle.row_table import ROWS
 from engine.bundle.signing import key_id, pem_of, sign, to_bytes
-from engine.bundle.verify import BundleVerdict, check_bundle
+from engine.bundle.tar_archive import read_archive, write_archive
+from engine.bundle.verification import BundleVerdict, check_bundle
 from engine.errors import EngineError
 from support.contradictions import CONTRADICTIONS
 from support.forged_bundles import LOCK, REPORT, RESOLVED, Forge

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.bundle.build import make_bundle
 from engine.errors import EngineError
-from engine.store.runs import REPORTED
+from engine.store.records import REPORTED
 from support.forged_bundles import REPORT
 from support.tampered_bundles import Bundles, Case
 

@@ -20,7 +20,7 @@ from engine.lock.file import Accepted, lock_path
 from engine.lock.policy import LockOptions, LockPolicy, lock_policy
 from engine.lock.reproduction import RepeatedRun, reproduction_of
 from engine.recipe import load_recipe
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.store import Store
 from engine.values import from_json, replace
 from support.false_locks import FALSE, LOCK, Facts, first_answer_other, put

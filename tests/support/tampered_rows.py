@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from engine.bundle.rows import ROWS
+from engine.bundle.row_table import ROWS
 from support.forged_bundles import REPORT
 from support.tampered_bundles import NOT, SIGNED, Bundles, Case, Files, signed_again
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from engine.store import make_key
 from engine.store.remote.objects import ObjectStore, connect, shared_place
-from engine.store.remote.store import SharedStore, Sharing
+from engine.store.remote.shared_store import SharedStore, Sharing
 
 KEY = make_key({"stage": "train", "of": "a large result"})
 SIZE = 24_000_000

@@ -13,8 +13,8 @@ from engine.errors import Severity
 from engine.recipe.model import NewTokenizer, PathRef, Recipe, Replay, Scheduler, Scratch
 from engine.runtime.models.start import write_blank_model, write_byte_pairs, write_fewer_layers
 from engine.runtime.rendering.chat import load_chat
-from engine.runtime.rendering.files import write_packed, write_rows
 from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.rendered_files import write_packed, write_rows
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment
 from engine.values import replace

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.similarity.near import Near, TextStore, comparable
-from engine.runtime.text import near as compiled
+from engine.runtime.text import near_texts as compiled
 
 MISSED = 0.0005
 MOST_BANDS = 20

@@ -9,7 +9,7 @@ from engine.evidence import BaselineResult, Report, Scores, find_metric
 from engine.kinds import AnswerForm
 from engine.render import number_format as write
 from engine.render.blocks import bullets
-from engine.render.labels import judged_by, main_metric
+from engine.render.label_tables import judged_by, main_metric
 from engine.render.markdown import code, fenced, joined, markdown, plain, prose, table
 from engine.render.report.sections import report_sections
 from engine.render.report.sections.acceptance import check_table

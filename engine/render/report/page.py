@@ -12,11 +12,11 @@ from engine.render import markdown, terminal
 from engine.render.blocks import Prose
 from engine.render.html_elements import GLYPHS, element, html_page, inline
 from engine.render.html_markup import Markup, join, tag
-from engine.render.labels import checks_of, commands_and_advice, is_open, outcome_of
+from engine.render.label_tables import checks_of, commands_and_advice, is_open, outcome_of
 from engine.render.number_format import duration, size
-from engine.render.progress import WIDTH
+from engine.render.progress_display import WIDTH
+from engine.render.report.outcome import Top, top
 from engine.render.report.sections import report_sections
-from engine.render.report.verdict import Top, top
 from engine.render.stage_lines import check_rows
 from engine.values import from_json, to_json
 

@@ -10,7 +10,7 @@ from engine.codes import all_codes
 from engine.evidence.review import Area, Change, Effect, Finding, Gate, Review
 from engine.render import blocks
 from engine.render.markdown import code, joined, prose, table
-from engine.render.progress import WIDTH
+from engine.render.progress_display import WIDTH
 from engine.render.styled_text import Line, line, pad, printable, to_text
 from engine.values import to_json
 

@@ -18,8 +18,8 @@ from engine.progress import Progress
 from engine.recipe.model import PackageRef, Reference
 from engine.runtime.encoders.pooling import TextEncoder, batches
 from engine.runtime.models.base_model import FILES, locate_base_model, validated_folder
-from engine.runtime.models.files import read_settings, require_vocabulary, unreadable
 from engine.runtime.models.load import torch_device
+from engine.runtime.models.model_files import read_settings, require_vocabulary, unreadable
 from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.windows import WINDOWS
 from engine.sources.package import fetch_package_folder

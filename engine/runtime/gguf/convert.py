@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engine.environment import GGUF_PACKAGES, missing_gguf_tools, own_llama_cpp, version_of
 from engine.errors import EnvironmentProblem, StageError, first_line
 from engine.process.start import Command, module, program, script
-from engine.runtime.models.files import require_data
+from engine.runtime.models.model_files import require_data
 from engine.runtime.models.weights import weight_files
 from engine.runtime.tool_process import run_tool
 from engine.store.store import out_of_room

@@ -22,7 +22,7 @@ from engine.progress import Progress
 from engine.runtime.gguf.convert import read_gguf
 from engine.runtime.models.load import LoadedModel, in_64_bits
 from engine.runtime.rendering.chat import Chat
-from engine.runtime.rendering.files import trained_rows
+from engine.runtime.rendering.rendered_files import trained_rows
 from engine.values import Value
 
 REVISION = 1

@@ -14,8 +14,8 @@ import torch
 from gguf import MODEL_ARCH_NAMES, GGUFReader, TokenType, get_tensor_name_map
 from safetensors import safe_open
 
-from engine.runtime.models.files import is_mark, read_settings, token_ids
 from engine.runtime.models.load import one_thread
+from engine.runtime.models.model_files import is_mark, read_settings, token_ids
 from engine.runtime.models.weights import weight_files
 from engine.runtime.rendering.chat import kept_tokenizer
 

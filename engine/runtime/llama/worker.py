@@ -21,8 +21,7 @@ from inferna._internal import build_config
 
 from engine.files.reading import BYTES_A_PART, MOST_ANSWERS, parse_json
 from engine.process.limits import resident_bytes
-from engine.runtime.llama.engine import TOKENS, Context, Engine, PrefixedRows, run_beside
-from engine.runtime.llama.jobs import (
+from engine.runtime.llama.decoding_jobs import (
     CombinedJob,
     DecodingJob,
     NotFiniteError,
@@ -30,6 +29,7 @@ from engine.runtime.llama.jobs import (
     answer_tokens,
     normaliser,
 )
+from engine.runtime.llama.engine import TOKENS, Context, Engine, PrefixedRows, run_beside
 from engine.runtime.rendering.windows import too_long
 from engine.runtime.scoring.label_search import common_prefix, make_tree
 from engine.values import to_json

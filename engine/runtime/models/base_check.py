@@ -21,7 +21,6 @@ from engine.errors import EnvironmentProblem, Problem, Severity, StageError
 from engine.failures import library_errors
 from engine.files.reading import read_json
 from engine.process.limits import TooSlowError, more_memory, processor_time
-from engine.runtime.models.files import base_problem, require_vocabulary, settings_problems
 from engine.runtime.models.load import (
     DTYPES,
     LOADABLE,
@@ -31,6 +30,7 @@ from engine.runtime.models.load import (
     torch_device,
     whole_model,
 )
+from engine.runtime.models.model_files import base_problem, require_vocabulary, settings_problems
 from engine.runtime.models.weights import INDEX, WHOLE, WeightFile, weight_files, weight_map
 from engine.runtime.rendering.chat import kept_tokenizer
 

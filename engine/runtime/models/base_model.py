@@ -21,7 +21,7 @@ from engine.files.reading import open_regular, read_json, require_regular
 from engine.process.limits import more_memory
 from engine.progress import Progress, mention
 from engine.recipe.model import HubRef, PackageRef, Reference
-from engine.runtime.models.files import (
+from engine.runtime.models.model_files import (
     SAMPLING,
     UNREAD,
     bending,

@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from engine.environment import Device
 from engine.errors import EnvironmentProblem, StageError, first_line
 from engine.failures import library_errors
-from engine.runtime.models.files import require_settings
+from engine.runtime.models.model_files import require_settings
 from engine.runtime.rendering.chat import Chat, kept_chat
 from engine.runtime.training.fused_lora import fuse
 from engine.values import Value

@@ -21,7 +21,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from engine.errors import StageError, first_line
 from engine.failures import library_errors
 from engine.process.limits import TooSlowError, more_memory, processor_time
-from engine.runtime.models.files import require_vocabulary
+from engine.runtime.models.model_files import require_vocabulary
 from engine.values import Value, replace
 
 SECONDS: Final = 5.0

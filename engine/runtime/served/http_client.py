@@ -16,7 +16,7 @@ import httpx
 
 from engine.errors import EnvironmentProblem, RecipeError, StageError
 from engine.files.reading import parse_json
-from engine.sources.apart import apart
+from engine.sources.fetch_process import apart
 from engine.trust.hosts import (
     Address,
     UnresolvedError,

@@ -13,7 +13,7 @@ from transformers.trainer_utils import EvalLoopOutput
 
 from engine.errors import first_line
 from engine.runtime.models.load import Lanes, attention_of, filling_of
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
 from engine.runtime.training.fused_lora import fuse, fuse_norms

@@ -13,7 +13,7 @@ import torch
 
 from engine.runtime.models.load import attention_of, plain_logits
 from engine.runtime.rendering.chat import kept_chat
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.training import fused_lora
 from engine.runtime.training.batches import Row, allowed_difference, documents_of
 from engine.runtime.training.gradients import (

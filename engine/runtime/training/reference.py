@@ -16,7 +16,7 @@ from typing import Any, Final
 import torch
 
 from engine.runtime.models.load import in_64_bits
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.training.batches import Row, allowed_difference, documents_of
 from engine.runtime.training.first_step import (
     FEW,

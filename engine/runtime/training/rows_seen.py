@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from engine.files.reading import parse_json, read_json
 from engine.runtime.rendering.chat import kept_chat
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.training.batches import documents_of
 from engine.values import Value
 

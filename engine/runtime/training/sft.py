@@ -31,7 +31,7 @@ from engine.environment import Device
 from engine.process import interrupts
 from engine.runtime.models.load import DTYPES, torch_device, whole_model
 from engine.runtime.rendering.chat import Chat, load_chat
-from engine.runtime.rendering.files import trained_rows
+from engine.runtime.rendering.rendered_files import trained_rows
 from engine.runtime.training import callbacks as usage
 from engine.runtime.training.batches import PackedRows, SharedPrefix
 from engine.runtime.training.callbacks import Event, Patience, SaveAndStop, StaysEnded, Watch

@@ -26,7 +26,7 @@ from transformers import TrainerCallback
 
 from engine.errors import StageError
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.scoring.likelihood import Pack, learned_logits
 from engine.runtime.training.gradients import FOR_THE_LOSS, Batch
 from engine.values import Value

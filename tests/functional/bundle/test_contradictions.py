@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from engine.bundle.archive import read_archive
 from engine.bundle.build import make_bundle
-from engine.bundle.verify import BundleVerdict, Checking, check_bundle
+from engine.bundle.tar_archive import read_archive
+from engine.bundle.verification import BundleVerdict, Checking, check_bundle
 from support.contradictions import CONTRADICTIONS
 from support.forged_bundles import LOCK, REPORT, Forge
 from support.json_mutation import mutated

@@ -7,9 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from engine.bundle.archive import read_archive
 from engine.bundle.build import make_bundle
-from engine.bundle.verify import BundleVerdict, check_bundle
+from engine.bundle.tar_archive import read_archive
+from engine.bundle.verification import BundleVerdict, check_bundle
 from support.forged_bundles import LOCK, REPORT, Forge, put
 from support.run_once import run_once
 from support.runs import run_folders

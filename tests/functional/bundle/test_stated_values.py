@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.bundle.report import STATED
+from engine.bundle.report_facts import STATED
 from support.report_values import Values
 from support.tampered_bundles import material
 

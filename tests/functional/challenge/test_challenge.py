@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.store.runs import Runs, latest_accepted
+from engine.store.records import Runs, latest_accepted
 from support.pico import make_pico_model
 from support.project import Project
 

@@ -38,7 +38,7 @@ def test_progress_is_shown_without_a_terminal(
     project: Project, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for limit in ("_PLAIN_SECONDS", "_PLAIN_PATIENCE_SECONDS"):
-        monkeypatch.setattr(f"engine.render.progress.{limit}", 0)
+        monkeypatch.setattr(f"engine.render.progress_display.{limit}", 0)
 
     shown = project.run("data", str(project.recipe), "--format", form)
 

@@ -9,7 +9,7 @@ import pytest
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe import dump_resolved, load_recipe
 from engine.store import Store, make_key
-from engine.store.runs import Runs
+from engine.store.records import Runs
 from support.paths import EXAMPLES
 from support.project import Outcome
 

@@ -57,7 +57,7 @@ def test_nothing_outlives_a_run(
     )
 
     assert found["code"] == code
-    for child in ("engine.process.bytecode", "engine.lock.apart"):
+    for child in ("engine.process.bytecode", "engine.lock.lock_process"):
         assert any(child in line for line in found["seen"])
     assert found["left"] == []
 
@@ -69,5 +69,5 @@ def test_nothing_outlives_a_training(project: Project, number: int) -> None:
 
     found = outlived(project, "run", "recipe.yaml", number=number, at="step")
 
-    assert any("engine.backends.child" in line for line in found["seen"])
+    assert any("engine.backends.training_process" in line for line in found["seen"])
     assert found["left"] == []

@@ -146,7 +146,7 @@ def test_a_run_that_could_not_be_recorded_is_no_rival_of_the_next(
         raise StoreError.one("E750", "no record", hint="")
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.store.runs.Runs.record", full)
+        patch.setattr("engine.store.records.Runs.record", full)
         assert finished.run("run", "recipe.yaml").code == 3
     assert list((root / "runs" / "tiny").iterdir()) == []
     assert finished.run("run", "recipe.yaml").code == 0

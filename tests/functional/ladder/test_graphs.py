@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engine.bundle.build import make_bundle
-from engine.bundle.verify import check_bundle
+from engine.bundle.verification import check_bundle
 from engine.exporters import onnx as exporter
 from engine.runtime import graph_session as session
 from engine.runtime.graph_session import GRAPH_FILE

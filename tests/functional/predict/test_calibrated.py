@@ -11,7 +11,7 @@ import pytest
 from engine import predict
 from engine.bundle.build import make_bundle
 from engine.bundle.gates import row_problems
-from engine.bundle.verify import check_bundle
+from engine.bundle.verification import check_bundle
 from engine.errors import DataError, RecipeError, StoreError
 from engine.evidence import Report
 from engine.runs.find import exported_gguf

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.progress import Progress
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.runs import predict_rows
 from engine.runs.model_forms import WeightsModel
 from engine.runtime.llama.client import GgufAnswers, HeldModel, Request

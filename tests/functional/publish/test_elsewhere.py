@@ -13,7 +13,7 @@ import pytest
 from engine.errors import EngineError
 from engine.metrics.predictions import Prediction
 from engine.publish.oci import Registry
-from engine.publish.ollama import Ollama, _is_same
+from engine.publish.ollama_registry import Ollama, _is_same
 from engine.store import Store
 from engine.trust.access import NOTHING
 from engine.values import replace

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EnvironmentProblem, RecipeError
-from engine.publish import contents
-from engine.publish import hub as publishing
+from engine.publish import hub_upload as publishing
+from engine.publish import publication
 from engine.sources import hub as online
 from engine.trust.hosts import keep_secret
 from support.hub_server import COMMIT, HubServer, hub_server
@@ -236,7 +236,7 @@ def test_a_form_that_the_run_has_not_is_named(tmp_path: Path) -> None:
     known = {"gguf": {"model-Q8_0.gguf": tmp_path}, "merged": {}, "adapter": {}}
 
     with pytest.raises(RecipeError, match=r"R422.*no model in the form `merged`: gguf"):
-        list(contents._model_files(tmp_path, known, ["merged"]))
+        list(publication._model_files(tmp_path, known, ["merged"]))
 
 
 def test_errors_of_the_hub_are_shown_without_the_token(monkeypatch: pytest.MonkeyPatch) -> None:

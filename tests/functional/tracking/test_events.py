@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.store.runs import read_record
+from engine.store.records import read_record
 
 
 @pytest.fixture

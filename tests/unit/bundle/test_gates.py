@@ -8,7 +8,7 @@ import pytest
 
 from engine.bundle.contents import LEFT_OUT, Contents, has_row_texts, recipe_of, without_row_texts
 from engine.bundle.gates import row_problems
-from engine.bundle.rows import statistics_of
+from engine.bundle.row_table import statistics_of
 from engine.evidence import DataFinding, Flip, FormResult, Metric, Report
 from engine.inference.ladder import ModelForm, form_result
 from engine.metrics.predictions import Judging, Prediction

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from engine.bundle.archive import ArchiveError, read_archive, write_archive
 from engine.bundle.contents import EVIDENCE
 from engine.bundle.signing import PREDICATE_TYPE, TYPE, pem_of, sign, to_bytes
-from engine.bundle.verify import BundleVerdict, check_bundle
+from engine.bundle.tar_archive import ArchiveError, read_archive, write_archive
+from engine.bundle.verification import BundleVerdict, check_bundle
 from engine.errors import RecipeError
 
 DEEP = b"[" * 100_000 + b"]" * 100_000

@@ -18,7 +18,7 @@ from engine.process.confine import (
     Rights,
     available,
 )
-from engine.sources.apart import Named
+from engine.sources.fetch_process import Named
 from support.project import write_project
 
 ASKING = {"try": ("a.gguf", "x"), "predict": ("a.gguf", "rows.jsonl"), "serve": ("a.gguf",)}
@@ -119,7 +119,7 @@ def test_only_what_may_write_the_lock_has_it_written_by_a_process_apart(
     begun: list[str],
 ) -> None:
     found: list[str] = []
-    monkeypatch.setattr("engine.lock.apart.begin", lambda lock, _: found.append(lock.name))
+    monkeypatch.setattr("engine.lock.lock_process.begin", lambda lock, _: found.append(lock.name))
     _folder(tmp_path)
 
     _called(monkeypatch, words[0], "recipe.yaml", *words[1:])
@@ -133,7 +133,7 @@ def test_what_is_of_the_hub_is_fetched_by_a_process_apart(
 ) -> None:
     begun: list[tuple[Named, Rights]] = []
     monkeypatch.setattr(
-        "engine.sources.apart.begin", lambda named, rights, _: begun.append((named, rights))
+        "engine.sources.fetch_process.begin", lambda named, rights, _: begun.append((named, rights))
     )
     _folder(tmp_path)
 

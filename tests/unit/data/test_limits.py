@@ -16,7 +16,7 @@ import pytest
 from engine.data.checks.rows.control_characters import first_marker
 from engine.data.reading import text
 from engine.data.reading.readers import read_rows
-from engine.drafting.reading import readings_of
+from engine.drafting.source_reading import readings_of
 from engine.errors import DataError
 from engine.process.limits import processor_time
 from engine.sources.archive import StreamLimits

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.data.examples.example import Example
-from engine.data.review_file import drawn_for_review, read_marks, review_text
+from engine.data.synthetic import drawn_for_review, read_marks, review_text
 from engine.errors import StageError
 
 ROWS = [

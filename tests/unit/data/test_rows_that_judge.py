@@ -13,7 +13,7 @@ from engine.data.reading.sources import fetch_all, read_all
 from engine.evidence import DataFinding
 from engine.recipe import load_recipe
 from engine.recipe.model import Recipe
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.stages.data import recipe_slice
 from engine.store import Artifact, make_key
 from engine.values import replace

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.data.examples.example import Example
-from engine.data.similarity.too_near import TooNear
+from engine.data.similarity.overlap import TooNear
 from engine.data.synthetic import SiftedRows, TrainingShape, WrittenRow, sifted
 from support.written_rows import labelled
 from unit.data.test_unlabelled import recipe_with

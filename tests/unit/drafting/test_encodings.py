@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.drafting.encodings import drafted_encoding, is_western
+from engine.drafting.source_reading import drafted_encoding, is_western
 from support.languages import OTHERS, WESTERN
 
 

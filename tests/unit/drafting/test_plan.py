@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.cli.main import main
-from engine.drafting import label_names, plan
+from engine.drafting import draft_plan, label_names
 from engine.drafting.label_names import Labels
 
 
@@ -20,7 +20,7 @@ def labels_read(rows: int, path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
         return calls.append(label_names.task_labels(*given)) or calls[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr(plan, "task_labels", counted)
+        patch.setattr(draft_plan, "task_labels", counted)
         assert main(["init", str(path), "-o", str(path.with_suffix(f".{rows}.yaml"))]) == 0
     return len(calls)
 

@@ -15,7 +15,7 @@ from engine.pipeline.plan import UNFINISHED, collect_inputs
 from engine.recipe.model import Recipe
 from engine.runtime.rendering.key import rendered_key
 from engine.store import Artifact, Store, make_key
-from engine.store.runs import Runs
+from engine.store.records import Runs
 from engine.values import replace, to_json
 from support.estimates import CPU, recipe_in, shape
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.lock.apart import answer
+from engine.lock.lock_process import answer
 from engine.process.confine import available
 from support.paths import ROOT
 
@@ -37,7 +37,7 @@ def tried(call):
         return type(error).__name__
 
 with ExitStack() as held:
-    apart.begin(lock_path(recipe), held)
+    lock_process.begin(lock_path(recipe), held)
     confine_main(rights_of_a_run(
         project=[Path()], reads=[recipe], writes=[store]
     ))
@@ -56,7 +56,7 @@ with ExitStack() as held:
         "makes another lock": tried(lambda: write_lock(Path("other.lock.json"), lock)),
         "writes the store": tried(lambda: (store / "x").write_text("x")),
     }))
-    child = apart.apart_for(lock_path(recipe)).child
+    child = lock_process.apart_for(lock_path(recipe)).child
     child.send("what ends it\\n")
     assert child.line() == ""
     print(tried(lambda: write_lock(lock_path(recipe), lock)))

@@ -14,7 +14,7 @@ from engine.metrics.predictions import Judging, Prediction, write_predictions
 from engine.metrics.scoring import values_of
 from engine.recipe.model import MaxDrop
 from engine.store import make_key
-from engine.store.runs import AcceptedRun
+from engine.store.records import AcceptedRun
 from engine.values import replace
 from support.stage_bench import Bench, make_bench
 

@@ -14,7 +14,7 @@ from engine.lock.writer import JUDGES, WORN_AT, LockWriter, change_notes, judges
 from engine.recipe import load_recipe
 from engine.recipe.model import Baseline, Recipe
 from engine.store import Artifact, Store, product_key
-from engine.store.runs import Runs
+from engine.store.records import Runs
 from engine.values import replace
 from support.data_artifacts import data_artifact, digest
 

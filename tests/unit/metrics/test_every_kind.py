@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bundle.rows import packed, read_rows, statistics_of
+from engine.bundle.row_table import packed, read_rows, statistics_of
 from engine.evidence import Scores
 from engine.kinds import KINDS
 from engine.metrics import resampling

@@ -22,7 +22,7 @@ from engine.recipe.baselines import EXPORTABLE
 from engine.recipe.model import Baseline, BaselineKind, PathRef, Recipe
 from engine.stages import evaluate
 from engine.store import Store
-from engine.store.runs import AcceptedRun
+from engine.store.records import AcceptedRun
 from engine.values import replace
 from support.data_artifacts import members
 from support.estimates import recipe_in

@@ -27,7 +27,7 @@ from engine.pipeline.data_outlook import (
 )
 from engine.recipe import load_recipe
 from engine.recipe.model import Checks, MinGain, Recipe, Threshold
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.store import make_key
 from engine.values import fields, replace, to_json
 from support.data_artifacts import members

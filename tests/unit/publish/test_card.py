@@ -5,7 +5,7 @@ import json
 import pytest
 
 from engine.evidence import FormResult
-from engine.publish.card import bill_of, published_card
+from engine.publish.model_card import bill_of, published_card
 from engine.values import replace
 from support import reports
 from support.reports import rich

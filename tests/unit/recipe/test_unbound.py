@@ -6,7 +6,7 @@ import pytest
 
 from engine.cli.main import main
 from engine.errors import RecipeError
-from engine.pipeline.preflight import refuse_unbound
+from engine.pipeline.requirements import refuse_unbound
 from engine.recipe import load_recipe
 from support.paths import EXAMPLES
 

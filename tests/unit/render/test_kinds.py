@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.evidence import Report, Scores
-from engine.render.labels import main_metric
+from engine.render.label_tables import main_metric
 from engine.render.number_format import DASH
 from engine.render.report.card import render_card
 from engine.render.report.page import (

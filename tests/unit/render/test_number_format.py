@@ -6,7 +6,7 @@ from engine.evidence import Check, Interval, Status
 from engine.render import number_format
 from engine.render.blocks import Prose
 from engine.render.html_elements import inline
-from engine.render.labels import check_sentence
+from engine.render.label_tables import check_sentence
 from engine.render.markdown import prose
 from engine.render.stage_lines import stage_result, verdict_line
 from engine.values import replace

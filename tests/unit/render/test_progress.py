@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from engine.progress import NamedProgress, mention
-from engine.render.progress import (
+from engine.render.progress_display import (
     PlainProgress,
     TerminalProgress,
     has_colour,

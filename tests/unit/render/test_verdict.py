@@ -6,8 +6,8 @@ import pytest
 
 from engine.evidence import Mistake, Report
 from engine.render.blocks import Facts
+from engine.render.report.outcome import top
 from engine.render.report.page import render_html, render_markdown
-from engine.render.report.verdict import top
 from engine.values import replace
 from support import reports
 from unit.render.test_pages import Page

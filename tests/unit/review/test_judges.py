@@ -12,7 +12,7 @@ import pytest
 
 from engine.evidence.review import Effect, Gate, Review
 from engine.review.findings import review
-from engine.review.rows import RowDivider
+from engine.review.row_changes import RowDivider
 from engine.review.version import Disk, load_side
 from support.changed_data import SPLITS, Pair, Version, file_bytes, pairs, version
 from support.changed_kinds import SHAPES

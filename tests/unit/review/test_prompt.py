@@ -8,7 +8,7 @@ import pytest
 from engine.lock.file import lock_path, write_lock
 from engine.recipe import load_recipe
 from engine.review.findings import review
-from engine.review.rows import RowDivider
+from engine.review.row_changes import RowDivider
 from engine.review.version import Disk, load_side
 from support.changed_data import version
 from support.judged_pairs import judges

@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import RecipeError
 from engine.runs.find import exported_gguf
-from engine.store.runs import Runs
+from engine.store.records import Runs
 
 
 def made(store: Path, name: str, *files: str) -> Path:

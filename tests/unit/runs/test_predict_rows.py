@@ -17,11 +17,11 @@ from engine.errors import DataError, RecipeError
 from engine.evidence import Mistake
 from engine.progress import Progress
 from engine.recipe.model import Task
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.runs import predict_output
-from engine.runs.compare import as_csv
 from engine.runs.predict_output import write_answers
 from engine.runs.predict_rows import AnsweredRows, Ask, RowFile, answer_rows
+from engine.runs.run_comparison import as_csv
 from engine.runtime.llama.client import Answer
 from engine.runtime.rendering.task_file import TaskFile
 from engine.store import Store

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.errors import StageError
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.runtime import graph_session as session
 from engine.runtime.graph_session import ask_graph
 from engine.runtime.models.load import LoadedModel

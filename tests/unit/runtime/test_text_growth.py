@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.models.files import MOST_ADDED, MOST_GROWTH, growth_of, require_vocabulary
+from engine.runtime.models.model_files import MOST_ADDED, MOST_GROWTH, growth_of, require_vocabulary
 from support.pico import make_pico_model
 
 

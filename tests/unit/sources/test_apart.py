@@ -27,7 +27,7 @@ from engine.errors import EngineError
 from engine.process.confine import confine_main, in_force
 from engine.process.policies import rights_of_a_run, rights_of_fetching
 from engine.recipe.model import Endpoint
-from engine.sources.apart import Named, apart, begin
+from engine.sources.fetch_process import Named, apart, begin
 from engine.trust.hosts import parse_address
 
 server, folder = sys.argv[1], Path(sys.argv[2])

@@ -14,7 +14,7 @@ from engine.pipeline.loop import _require_passed
 from engine.recipe.model import MaxDrop, MinGain, Threshold
 from engine.stages import PRODUCTS, STAGES, after_of, gate, load_stage
 from engine.store import make_key
-from engine.store.runs import AcceptedRun
+from engine.store.records import AcceptedRun
 from engine.values import from_json, to_json
 from support.stage_bench import Bench, make_bench
 from support.tasks import task

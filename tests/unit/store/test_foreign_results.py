@@ -9,8 +9,8 @@ import pytest
 
 from engine.store import Store, Stored, make_key
 from engine.store.manifest import read_manifest
+from engine.store.records import Runs, latest_accepted
 from engine.store.root import foreign_problem
-from engine.store.runs import Runs, latest_accepted
 
 KEY = make_key({"stage": "data"})
 OTHER = make_key({"stage": "gate"})

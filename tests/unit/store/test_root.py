@@ -12,8 +12,8 @@ import pytest
 from engine.errors import EngineError, EnvironmentProblem, StoreError
 from engine.lock.holdout_uses import HoldoutUses
 from engine.store import Store, make_key
+from engine.store.records import Runs, latest_accepted, read_record
 from engine.store.root import checked_root
-from engine.store.runs import Runs, latest_accepted, read_record
 
 
 def code_of(root: Path, *, is_named: bool = False) -> str:

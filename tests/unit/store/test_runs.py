@@ -13,8 +13,8 @@ import pytest
 from engine.files import leases
 from engine.process import interrupts
 from engine.store import Store, make_key
+from engine.store.records import RECORD, UNFINISHED, Runs, _held, latest_accepted, write_text
 from engine.store.root import remove_leftovers
-from engine.store.runs import RECORD, UNFINISHED, Runs, _held, latest_accepted, write_text
 from engine.tracking.trackers import EventStream
 from support.damages import DAMAGES
 from support.paths import ROOT, TESTS
@@ -59,7 +59,7 @@ def test_runs_stand_in_the_order_in_which_they_ended_whatever_the_clock_says(
             def now(cls, tz: tzinfo | None = None, year: int = year) -> datetime:  # type: ignore[override]
                 return datetime(year, 1, 1, tzinfo=tz)
 
-        monkeypatch.setattr("engine.store.runs.datetime", Clock)
+        monkeypatch.setattr("engine.store.records.datetime", Clock)
         made.append(finished(Runs(tmp_path), "accepted", f"{9 - len(made)}" * 64))
 
     assert Runs(tmp_path).of("tiny") == made

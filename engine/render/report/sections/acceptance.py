@@ -17,7 +17,7 @@ from engine.evidence.training import ANSWER_LENGTH, CHOSEN_LOG_PROBABILITY
 from engine.render import blocks
 from engine.render import number_format as write
 from engine.render.blocks import around, numbers_of
-from engine.render.labels import (
+from engine.render.label_tables import (
     absent,
     change,
     check_sentence,

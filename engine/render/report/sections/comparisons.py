@@ -14,7 +14,7 @@ from engine.evidence import (
 from engine.evidence.verdicts import THRESHOLD
 from engine.render import blocks
 from engine.render import number_format as write
-from engine.render.labels import (
+from engine.render.label_tables import (
     absent,
     best_baseline,
     checks_of,

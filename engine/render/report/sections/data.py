@@ -12,7 +12,7 @@ from engine.evidence import (
     SyntheticResult,
 )
 from engine.render import blocks
-from engine.render.labels import absent, recorded_line, untrained
+from engine.render.label_tables import absent, recorded_line, untrained
 from engine.render.number_format import DASH, count, counted, duration, known, percent
 from engine.render.report.sections import Parts
 from engine.render.report.sections.comparisons import paired_table

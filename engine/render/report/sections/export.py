@@ -8,7 +8,7 @@ from engine.evidence.verdicts import EXPORTED
 from engine.recipe.metrics import OF_FILES
 from engine.render import blocks
 from engine.render import number_format as write
-from engine.render.labels import (
+from engine.render.label_tables import (
     absent,
     check_sentence,
     checks_of,

@@ -6,7 +6,7 @@ from engine.evidence import Diagnosis, Fit, Report, Reproduction, StageCost, Sta
 from engine.render import blocks
 from engine.render import number_format as write
 from engine.render.blocks import Code, Facts, Heading, Listing
-from engine.render.labels import why_absent
+from engine.render.label_tables import why_absent
 from engine.render.report.sections import Parts
 from engine.values import decimal
 

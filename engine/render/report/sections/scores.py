@@ -18,7 +18,7 @@ from engine.evidence.measures import INVALID
 from engine.kinds import AnswerForm
 from engine.render import blocks
 from engine.render import number_format as write
-from engine.render.labels import (
+from engine.render.label_tables import (
     absent,
     change,
     class_words,

@@ -7,7 +7,7 @@ from engine.evidence import CheckpointScore, ReplayResult, Report, TrainingSumma
 from engine.render import blocks
 from engine.render import number_format as write
 from engine.render.blocks import above, nice_range
-from engine.render.labels import absent, estimate, untrained
+from engine.render.label_tables import absent, estimate, untrained
 from engine.render.report.sections import Parts
 
 _WHOSE = {

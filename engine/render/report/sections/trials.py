@@ -17,7 +17,7 @@ from engine.recipe.sweeps import setting_words, value_words
 from engine.render import blocks
 from engine.render import number_format as write
 from engine.render.blocks import nice_range
-from engine.render.labels import (
+from engine.render.label_tables import (
     checks_of,
     class_words,
     estimate,

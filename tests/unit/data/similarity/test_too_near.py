@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from engine.data.similarity.too_near import TooNear
+from engine.data.similarity.overlap import TooNear
 from support.project import BAD, GOOD
 from support.project import rows as alike
 from support.written_rows import labelled, parts, reworded, sentence

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.render.progress import SilentProgress
+from engine.render.progress_display import SilentProgress
 from engine.runtime.llama.client import HeldModel, Request
 
 ANSWERS = {

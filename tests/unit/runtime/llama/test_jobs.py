@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from engine.runtime.generation.sequence import AnswerTokens
+from engine.runtime.llama.decoding_jobs import DecodingJob, SearchJob
 from engine.runtime.llama.engine import START, Job, Logits
-from engine.runtime.llama.jobs import DecodingJob, SearchJob
 from engine.runtime.scoring.label_search import make_tree
 
 YES, NO, OTHER, WELL, END = 1, 2, 3, 4, 9

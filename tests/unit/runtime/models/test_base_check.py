@@ -13,8 +13,8 @@ from engine.errors import Severity, StageError
 from engine.runtime.models import base_check
 from engine.runtime.models.base_check import check_base, is_trained, token_row
 from engine.runtime.models.base_model import write_tokenizer
-from engine.runtime.models.files import bending, settings_problems
 from engine.runtime.models.merge import copy_beside
+from engine.runtime.models.model_files import bending, settings_problems
 from engine.runtime.models.weights import INDEX, weight_files
 from engine.runtime.rendering.chat import load_chat
 from support.clean_models import MODELS, make_clean_model

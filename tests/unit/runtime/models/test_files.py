@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.errors import StageError
-from engine.runtime.models.files import (
+from engine.runtime.models.model_files import (
     MOST_TOKENS,
     findings,
     require_data,

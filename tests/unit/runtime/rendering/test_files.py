@@ -11,15 +11,15 @@ from engine.data.examples.example import Example, read_examples, write_examples
 from engine.errors import DataError, StageError
 from engine.recipe import prompt
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.rendering.files import (
+from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.render_stats import RenderStats
+from engine.runtime.rendering.rendered_files import (
     IGNORED,
     RenderRequest,
     read_facts,
     rendered_artifact,
     write_rows,
 )
-from engine.runtime.rendering.key import LengthLimits
-from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.rendering.task_file import (
     CALIBRATION_FILE,
     FILE,

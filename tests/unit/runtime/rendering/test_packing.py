@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from engine.data.examples.example import Example
 from engine.recipe.model import Task
 from engine.runtime.models.load import LoadedModel
-from engine.runtime.rendering.files import IGNORED, first_fit_decreasing, write_packed
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.render_stats import RenderStats
+from engine.runtime.rendering.rendered_files import IGNORED, first_fit_decreasing, write_packed
 from engine.runtime.rendering.renderer import Renderer
 from engine.runtime.rendering.segments import document_windows
 from engine.runtime.scoring.likelihood import likelihood

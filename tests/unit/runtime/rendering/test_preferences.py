@@ -9,9 +9,9 @@ import pytest
 from engine.data.examples.example import Example
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat, load_chat
-from engine.runtime.rendering.files import write_rows
 from engine.runtime.rendering.key import LengthLimits
 from engine.runtime.rendering.render_stats import RenderStats
+from engine.runtime.rendering.rendered_files import write_rows
 from engine.runtime.rendering.renderer import RenderedRow, Renderer
 from support.tasks import task
 

@@ -11,8 +11,8 @@ from engine.errors import DataError, StageError
 from engine.recipe.model import Task
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
-from engine.runtime.rendering.files import IGNORED, write_rows
 from engine.runtime.rendering.key import LengthLimits
+from engine.runtime.rendering.rendered_files import IGNORED, write_rows
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment
 from engine.runtime.training.sft import tokenised

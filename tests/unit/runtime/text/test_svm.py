@@ -84,7 +84,7 @@ def test_blank_rows_of_several_labels_are_reported() -> None:
 # Compiled loops keep their cache, which is unpickled, in the user's own folder, whatever a project says.
 RUN = (
     "import numpy as np\n"
-    "from engine.runtime.text.near import _numba, unique\n"
+    "from engine.runtime.text.near_texts import _numba, unique\n"
     "print(unique(np.arange(9, dtype=np.uint64), 9), _numba.config.CACHE_DIR, _numba.config.DISABLE_JIT)\n"
 )
 

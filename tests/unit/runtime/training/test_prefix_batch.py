@@ -19,7 +19,7 @@ from transformers.integrations.neftune import activate_neftune
 
 from engine.backends.refusals import refuse
 from engine.errors import StageError
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.training import prefix_attention as module
 from engine.runtime.training.batches import (
     PackedRows,

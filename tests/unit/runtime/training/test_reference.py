@@ -10,7 +10,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from engine.runtime.rendering.files import IGNORED
+from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.training.first_step import nats_and_ahead, padded_row
 from engine.runtime.training.gradients import Gradients, agreement, difference, keep_unpacked
 from engine.runtime.training.reference import Reference, places_of

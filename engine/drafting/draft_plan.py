@@ -10,10 +10,10 @@ from typing import Final
 from engine.data.prepare import Prepared
 from engine.data.splitting.column import place_of
 from engine.data.token_estimate import estimated_tokens, is_english, row_text
+from engine.drafting.column_profile import KEPT, Profile
 from engine.drafting.gather import Gathered
 from engine.drafting.guess import Guess
 from engine.drafting.label_names import Labels, question, task_labels
-from engine.drafting.profile import KEPT, Profile
 from engine.drafting.roles import Grouping
 from engine.evidence import DataSummary
 from engine.kinds import KINDS, AnswerForm, Kind

@@ -17,11 +17,11 @@ from typing import Any, Final
 from engine.data.checks.rows.languages import unspoken
 from engine.data.examples.template import found_at
 from engine.data.splitting.splits import ORDER
+from engine.drafting.column_profile import is_called
+from engine.drafting.draft_plan import FOLDED, DraftPlan
 from engine.drafting.label_names import label_noun
-from engine.drafting.plan import FOLDED, DraftPlan
-from engine.drafting.profile import is_called
-from engine.drafting.reading import Reading
 from engine.drafting.roles import other_texts
+from engine.drafting.source_reading import Reading
 from engine.files.reading import parse_json
 from engine.kinds import Turns
 from engine.recipe.model import HubRef, PathRef, Source

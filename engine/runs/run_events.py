@@ -15,9 +15,9 @@ from engine.pipeline.loop import RunOptions
 from engine.pipeline.report import describe
 from engine.progress import MeasuredProgress, Progress, mention
 from engine.recipe.model import PathRef, Recipe
-from engine.render.progress import Pace
+from engine.render.progress_display import Pace
 from engine.store import Artifact
-from engine.store.runs import write_text
+from engine.store.records import write_text
 from engine.tracking import trackers
 from engine.tracking.trackers import EventStream
 from engine.values import Value, field, from_json, to_json

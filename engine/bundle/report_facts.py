@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.bundle.contents import Contents, has_row_texts
-from engine.bundle.verify import BundleVerdict, Checking
+from engine.bundle.verification import BundleVerdict, Checking
 from engine.files.reading import parse_json
 from engine.lock.accepted_run import metric_facts
 from engine.lock.file import MetricFacts
 from engine.process import __version__
 from engine.recipe.metrics import primary
-from engine.render.labels import file_metric
+from engine.render.label_tables import file_metric
 from engine.render.number_format import value_of
 from engine.values import brief_text
 

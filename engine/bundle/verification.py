@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.bundle import facts, gates, written
-from engine.bundle.archive import ArchiveError, Member, read_archive
 from engine.bundle.contents import (
     EVIDENCE,
     KEY,
@@ -23,7 +22,7 @@ from engine.bundle.contents import (
     bytes_of,
     read_contents,
 )
-from engine.bundle.rows import ROWS
+from engine.bundle.row_table import ROWS
 from engine.bundle.signing import (
     MOST_BYTES,
     PREDICATE_TYPE,
@@ -34,6 +33,7 @@ from engine.bundle.signing import (
     public_key,
     to_bytes,
 )
+from engine.bundle.tar_archive import ArchiveError, Member, read_archive
 from engine.errors import RecipeError
 from engine.files.digests import sha256_of
 from engine.files.reading import parse_json, read_bytes, require_regular

@@ -48,7 +48,7 @@ if __name__ == "__main__":
     main()
 
 
-WRITER: Final = "engine.lock.apart"
+WRITER: Final = "engine.lock.lock_process"
 
 
 @dataclass(slots=True, kw_only=True)

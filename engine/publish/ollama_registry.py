@@ -19,12 +19,12 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.pipeline.plan import products
 from engine.process import start as processes
 from engine.process.start import program
-from engine.publish.contents import Destination, Note, Publication, Published, other_file
+from engine.publish.publication import Destination, Note, Publication, Published, other_file
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer, question
-from engine.runs.compare import recipe_of
+from engine.runs.run_comparison import recipe_of
 from engine.store import Store, make_key
-from engine.store.runs import read_record
+from engine.store.records import read_record
 from engine.store.store import link_file
 from engine.trust.allowed import Allowed
 from engine.trust.hosts import parse_address

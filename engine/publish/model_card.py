@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from engine.bundle.archive import ENDING
+from engine.bundle.tar_archive import ENDING
 from engine.errors import EnvironmentProblem, RecipeError, first_line
 from engine.evidence import Report
 from engine.lock.file import Accepted

@@ -8,7 +8,7 @@ from engine.evidence import Metric, Report, StageStatus, Status, find_metric
 from engine.kinds import AnswerForm
 from engine.render import blocks
 from engine.render import number_format as write
-from engine.render.labels import (
+from engine.render.label_tables import (
     best_baseline,
     check_title,
     checks_of,

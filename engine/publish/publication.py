@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from engine.bundle.archive import ENDING
 from engine.bundle.build import as_they_leave, make_bundle, report_of
 from engine.bundle.contents import REPORT, RESOLVED
 from engine.bundle.signing import key_place
+from engine.bundle.tar_archive import ENDING
 from engine.errors import Problem, RecipeError, StoreError
 from engine.evidence import Report
 from engine.files.writing import new_folder, require_absent
 from engine.lock.file import read_lock
-from engine.publish import card as model_signature
-from engine.publish.card import SUFFIX, PublishedFile, bill_of, published_card
+from engine.publish import model_card as model_signature
+from engine.publish.model_card import SUFFIX, PublishedFile, bill_of, published_card
 from engine.runs.row_drift import counts_text, holdout_counts
 from engine.store import Store, sha256_of
-from engine.store.runs import ACCEPTED, BUNDLED_LOCK, read_file, require_exported, require_ours
+from engine.store.records import ACCEPTED, BUNDLED_LOCK, read_file, require_exported, require_ours
 from engine.values import Value
 
 Note = Callable[[str], None]

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.artifacts.results import ASKING, BASELINES, read_json
-from engine.bundle.archive import KEPT
+from engine.bundle.tar_archive import KEPT
 from engine.files.reading import parse_json
 from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.model import ONNX, Recipe, Task
 from engine.store import Artifact, Store
-from engine.store.runs import read_record
+from engine.store.records import read_record
 from engine.values import replace
 
 if TYPE_CHECKING:

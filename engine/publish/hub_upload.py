@@ -22,8 +22,8 @@ from engine.errors import (
     first_line,
     needs_extra,
 )
-from engine.publish.card import FILE as SIGNATURE
-from engine.publish.contents import SUMS, Destination, Note, Publication, Published, require_sent
+from engine.publish.model_card import FILE as SIGNATURE
+from engine.publish.publication import SUMS, Destination, Note, Publication, Published, require_sent
 from engine.render.styled_text import printable
 from engine.sources.hub import fetching, is_of_the_connection, with_hook
 from engine.trust.hosts import Address, keep_secret, parse_address, redacted

@@ -19,7 +19,7 @@ from engine.review.changed import ChangeStatus, touched_recipes
 from engine.review.findings import review, waived
 from engine.review.repository import Repository
 from engine.review.revisions import PartialTree, revisions
-from engine.review.rows import RowDivider
+from engine.review.row_changes import RowDivider
 from engine.review.version import Disk, Side, try_side, waivers_of
 from engine.trust.access import AccessCheck
 from engine.values import replace

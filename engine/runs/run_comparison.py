@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.artifacts.mistakes import wrong_rows
-from engine.data.review_file import inert
+from engine.data.synthetic import inert
 from engine.errors import RecipeError
 from engine.evidence import Comparison, Mistake
 from engine.files.reading import parse_json
@@ -21,7 +21,7 @@ from engine.recipe import check_recipe, load_recipe
 from engine.recipe.model import Recipe
 from engine.runs.find import left_by, size_of
 from engine.store import Store, make_key
-from engine.store.runs import read_file, read_record, require_ours
+from engine.store.records import read_file, read_record, require_ours
 from engine.values import Value, fields, replace, to_json
 
 

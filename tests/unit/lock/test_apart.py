@@ -20,7 +20,7 @@ import json, os, sys
 from contextlib import ExitStack
 from engine.values import replace
 from pathlib import Path
-from engine.lock import apart
+from engine.lock import lock_process
 from engine.lock.file import Lock, Wear, lock_path, read_lock, write_lock
 from engine.process.confine import confine_main
 from engine.process.policies import rights_of_a_run

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from engine.evidence import CalibratedForm, Metric, Status
-from engine.metrics.calibration import SelectiveRule, abstention, calibrated, calibrated_form, fit
+from engine.metrics.calibration import abstention, calibrated, calibrated_form, fit
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.verdict import judge_selective, verdict
 from engine.recipe.model import Acceptance, Least, Selective, Task
@@ -139,8 +139,7 @@ def simulate(population: Population, runs: int, acceptance: Acceptance, *, seed:
     """Draw validation rows and holdouts, and judge each as a run would."""
     judging, tally = judging_of(LABELS), Tally()
     bounds = acceptance.selective
-    rule = SelectiveRule.of(acceptance, population.holdout)
-    if bounds is None or rule is None:
+    if bounds is None:
         raise ValueError(acceptance)
     for number in range(runs):
         random = np.random.default_rng([seed, number])
@@ -151,7 +150,7 @@ def simulate(population: Population, runs: int, acceptance: Acceptance, *, seed:
         found = abstention(
             calibrated(validation, fitted.temperature),
             calibrated(holdout, fitted.temperature),
-            rule,
+            acceptance,
             judging,
         )
         status = verdict(judge_selective(found, acceptance)).status

@@ -1,4 +1,4 @@
-"""The tuned model against others on the same rows: baselines, the last accepted model, its teacher, its like."""
+"""The tuned model against other models on the same rows: baselines, the last accepted model, its teacher."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from engine.evidence import (
     Check,
     Comparison,
-    Interval,
     Metric,
     Status,
     StudentAgainstTeacher,
@@ -45,10 +44,10 @@ def compare_with(
 def judge_without_synthetic(
     comparisons: Sequence[Comparison], acceptance: Acceptance
 ) -> tuple[Check, ...]:
-    found = {one.metric: one for one in comparisons}
+    by_metric = {one.metric: one for one in comparisons}
     against = "the same training without the synthetic rows"
     return tuple(
-        judge_difference(gain, found.get(gain.metric), against, acceptance, name=NAME)
+        judge_difference(gain, by_metric.get(gain.metric), against, acceptance, name=NAME)
         for gain in acceptance.over_without_synthetic
     )
 
@@ -57,21 +56,17 @@ PREVIOUS = "previous"
 
 
 class Earlier(Value):
-    """The last accepted model of the recipe, as far as it can be compared."""
+    """The last accepted model of the recipe, for comparison."""
 
     answers: Sequence[Prediction] = ()
     accepted: str = ""
-    """When, for people; empty where no model has been accepted before."""
+    """Date, for people; empty where no model has been accepted before."""
     why_not: str = ""
-    """Why its answers cannot be compared; empty where they can."""
+    """Reason why its answers cannot be compared; empty where they can."""
     why_not_by: Mapping[str, str] = field(default_factory=dict)
-    """Of single metrics that cannot be compared although others can: why, by metric."""
+    """Reasons why single metrics cannot be compared although others can, by metric."""
     source: str = ""
-    """Where its answers are from, where that is not the store: `the lock`."""
-
-    @property
-    def is_comparable(self) -> bool:
-        return bool(self.accepted) and not self.why_not
+    """Source of its answers, if not the store: `the lock`."""
 
     @property
     def named(self) -> str:
@@ -90,8 +85,8 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Compare with every baseline on each gained metric, and with the last accepted model.
 
-    On the `main` metric where the recipe asks for no gain, or for no comparison with that model; these
-    are shown, not gated, and stand outside of the correction of those that are.
+    Where the recipe bounds no gain, or no drop, the `main` metric is compared: shown, not gated, and corrected
+    separately.
     """
     from engine.metrics.resampling import pair  # brings numpy
 
@@ -103,7 +98,7 @@ def compare(
         over_baselines += comparisons_with(name, models, gained or [main])
     earlier, over_previous = rivals.earlier, list[Comparison]()
     known = [metric for metric in kept or [main] if metric not in earlier.why_not_by]
-    if earlier.is_comparable and known:
+    if earlier.accepted and not earlier.why_not and known:
         models = pair(tuned, earlier.answers, rivals.judging)
         over_previous = comparisons_with(PREVIOUS, models, known)
     if gained and kept:
@@ -112,63 +107,58 @@ def compare(
 
 
 def corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
-    known = [x.p_value for x in comparisons if x.p_value is not None]
-    adjusted = iter(holm(known))
+    adjusted = iter(holm([one.p_value for one in comparisons if one.p_value is not None]))
     return tuple(
         comparison if comparison.p_value is None else replace(comparison, p_adjusted=next(adjusted))
         for comparison in comparisons
     )
 
 
-def judge_gains(comparisons: Iterable[Comparison], acceptance: Acceptance) -> tuple[Check, ...]:
+def judge_gains(comparisons: Sequence[Comparison], acceptance: Acceptance) -> tuple[Check, ...]:
     """Compare the tuned model's gain over the baselines with `min_gain`, by metric.
 
     Shown is the best baseline, or the best of those that are not beaten for sure. On the lower bound its
-    corrected p-value must be small enough too. Without a baseline the check fails: there is nothing
-    that it could have beaten.
+    corrected p-value must be small enough too. Without a baseline the check fails.
     """
-    others = [comparison for comparison in comparisons if comparison.name != PREVIOUS]
     checks: list[Check] = []
     for gain in acceptance.over_baselines:
-        asked = [one for one in others if one.metric == gain.metric]
-        known = sorted(
-            (one for one in asked if one.difference is not None), key=lambda x: x.difference or 0.0
-        )
         judge_one = partial(judge_difference, gain, acceptance=acceptance, name="over_baselines")
-        missing = asked[0].note if asked else "no baseline"
-        found = [] if known else [judge_one(None, "", missing=missing)]
-        for one in known:
-            which = (
-                "the best baseline"
-                if one is known[0]
-                else "the best one that is not beaten for sure"
-            )
-            found.append(judge_one(one, f"`{one.name}`, {which}"))
-        # A gain over the baselines is a claim about each of them: the best one that is not beaten
-        # decides.
-        undecided = [check for check in found if check.status is not Status.PASS]
-        checks.append((undecided or found)[0])
+        compared = [
+            one for one in comparisons if one.name != PREVIOUS and one.metric == gain.metric
+        ]
+        known = [one for one in compared if one.difference is not None]
+        if not known:
+            missing = compared[0].note if compared else "no baseline"
+            checks.append(judge_one(None, "", missing=missing))
+            continue
+        which, judged = "the best baseline", list[Check]()
+        for one in sorted(known, key=lambda one: one.difference or 0.0):
+            judged.append(judge_one(one, f"`{one.name}`, {which}"))
+            which = "the best one that is not beaten for sure"
+        # The gain is claimed over each baseline: the best one that is not beaten decides.
+        undecided = [check for check in judged if check.status is not Status.PASS]
+        checks.append((undecided or judged)[0])
     return tuple(checks)
 
 
 def judge_previous(
     comparisons: Iterable[Comparison], acceptance: Acceptance, *, earlier: Earlier
 ) -> tuple[Check, ...]:
-    """Compare what the tuned model loses against the last accepted one with `max_drop`, by metric.
+    """Compare the tuned model's loss against the last accepted one with `max_drop`, by metric.
 
-    Nothing is gated before a model has been accepted. One that cannot be compared lets nothing pass.
+    Before a model has been accepted, nothing is gated; a model that cannot be compared lets nothing pass.
     """
-    found = {x.metric: x for x in comparisons if x.name == PREVIOUS}
+    by_metric = {one.metric: one for one in comparisons if one.name == PREVIOUS}
     checks: list[Check] = []
     for drop in acceptance.over_previous:
         why_not = earlier.why_not or earlier.why_not_by.get(drop.metric, "")
-        compared, name = found.get(drop.metric), "over_previous"
+        compared, name = by_metric.get(drop.metric), "over_previous"
         check = judge_difference(
             drop, compared, earlier.named, acceptance, name=name, missing=why_not
         )
         if compared is None and not earlier.accepted:
             note = "no model of this recipe has been accepted before: nothing to compare with"
-            # A warning lets pass: the first run of a recipe must be able to be accepted.
+            # The first run of a recipe must be able to pass.
             check = replace(check, status=Status.WARN, note=note)
         elif compared is None:
             note = f"{earlier.named} cannot be compared: {why_not}"
@@ -180,39 +170,40 @@ def judge_previous(
 def comparisons_with(
     name: str, models: PairedTables, metrics: Iterable[str], *, tested: Container[str] | None = None
 ) -> list[Comparison]:
-    """Compare a model with the one of that name on each metric: more is better for the first.
+    """Compare a model with the one of that name on each metric: a positive difference means that the first is better.
 
-    With `tested`, only those have p-values.
+    With `tested`, only these metrics have p-values.
     """
     from engine.metrics.resampling import difference  # brings numpy
 
     comparisons = []
-    for metric in metrics:
-        found = difference(metric, models, with_test=tested is None or metric in tested)
-        value, interval = found.metric.value, found.metric.interval
-        if models.judging.is_lower_better(metric):
-            value, interval = negated(value, interval)
+    for name_of_metric in metrics:
+        is_tested = tested is None or name_of_metric in tested
+        compared = difference(name_of_metric, models, with_test=is_tested)
+        is_lower_better = models.judging.is_lower_better(name_of_metric)
+        metric = negated(compared.metric) if is_lower_better else compared.metric
         comparison = Comparison(
             name=name,
-            metric=found.metric.name,
-            difference=value,
-            interval=interval,
-            p_value=found.p_value,
+            metric=metric.name,
+            difference=metric.value,
+            interval=metric.interval,
+            p_value=compared.p_value,
             p_adjusted=None,
-            test=found.test,
-            n=found.metric.n,
-            note=found.metric.undefined,
+            test=compared.test,
+            n=metric.n,
+            note=metric.undefined,
         )
         comparisons.append(comparison)
     return comparisons
 
 
-def negated(value: float | None, interval: Interval | None) -> tuple[float | None, Interval | None]:
+def negated(metric: Metric) -> Metric:
     # Not `-value`, which makes -0.0 of 0.0 and is shown with its sign.
-    turned = None if value is None else 0.0 - value
-    if interval is None:
-        return turned, None
-    return turned, replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)
+    value = None if metric.value is None else 0.0 - metric.value
+    interval = metric.interval
+    if interval is not None:
+        interval = replace(interval, low=0.0 - interval.high, high=0.0 - interval.low)
+    return replace(metric, value=value, interval=interval)
 
 
 def judge_difference(
@@ -224,10 +215,10 @@ def judge_difference(
     name: str,
     missing: str = "not measured",
 ) -> Check:
-    """Judge what is gained over another model, or lost against it; `name` begins the check's.
+    """Judge a gain over another model or a drop against it; `name` begins that of the check.
 
-    Classes of few rows decide nothing, and what is `missing` fails. A gain on the lower bound needs a corrected
-    p-value that is small enough, too.
+    A metric of few rows of a class decides nothing; without a comparison the check fails. A gain on the lower bound
+    needs a small corrected p-value, too.
     """
     direction: Direction = "min"
     if is_gain := isinstance(bound, MinGain):
@@ -238,15 +229,18 @@ def judge_difference(
     if comparison is None:
         metric = Metric.missing(name, missing)
         return judge(metric, direction, limit, decide_on=acceptance.decide_on)
-    value, interval = comparison.difference, comparison.interval
-    if not is_gain:
-        value, interval = negated(value, interval)
-    n, why = comparison.n, comparison.note
-    metric = Metric(name=name, value=value, n=n, interval=interval, undefined=why)
+    metric = Metric(
+        name=name,
+        value=comparison.difference,
+        n=comparison.n,
+        interval=comparison.interval,
+        undefined=comparison.note,
+    )
     note = f"against {against}, on the same rows; p: {comparison.test}"
+    metric = metric if is_gain else negated(metric)
     check = judge(metric, direction, limit, decide_on=acceptance.decide_on, note=note)
     check = replace(check, p_value=comparison.p_value, p_adjusted=comparison.p_adjusted)
-    check = hold_back(check, bound.metric, n=n)
+    check = hold_back(check, bound.metric, n=comparison.n)
     if not is_gain or check.status is not Status.PASS or acceptance.decide_on == "point":
         return check
     most, p_value = 1 - acceptance.confidence, comparison.p_adjusted
@@ -258,12 +252,12 @@ def judge_difference(
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Return Holm's (1979) adjusted p-values, in the order given.
+    """Return Holm's (1979) adjusted p-values, in the order of `p_values`.
 
-    The smallest is multiplied by how many there are, the next by one less, and so on; none becomes
-    smaller than one before it, and none larger than 1.
+    The smallest is multiplied by their number, the next by one less, and so on; none becomes smaller than one
+    before it, and none larger than 1.
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
     adjusted = [0.0] * len(p_values)
     largest = 0.0
     for rank, place in enumerate(order):
@@ -281,8 +275,8 @@ def against_teacher(
     parameters: int,
     rows_per_second: float | None,
 ) -> StudentAgainstTeacher:
-    its = {row.id: is_right(row) for row in answers}
-    pairs = [(is_right(row), its[row.id]) for row in student]
+    teacher_right = {row.id: is_right(row) for row in answers}
+    pairs = [(is_right(row), teacher_right[row.id]) for row in student]
     return StudentAgainstTeacher(
         comparisons=comparisons,
         both_right=pairs.count((True, True)),
@@ -297,13 +291,12 @@ def against_teacher(
 
 
 AGAINST_TEACHER = "against_teacher"
-RATIO = "teacher_ratio"
 
 
 def judge_against_teacher(
     found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
 ) -> tuple[Check, ...]:
-    """Judge every bound of `acceptance.against_teacher`; nothing where the recipe has none. What is missing fails."""
+    """Judge every bound of `acceptance.against_teacher`, if any; a missing measurement fails."""
     drops = judge_teacher_drops(found.comparisons if found else (), acceptance)
     return (*drops, *judge_ratios(found, acceptance, rows=rows))
 
@@ -321,7 +314,7 @@ def judge_teacher_drops(
 def judge_ratios(
     found: StudentAgainstTeacher | None, acceptance: Acceptance, *, rows: int
 ) -> Iterator[Check]:
-    bounds, missing = acceptance.against_teacher, "not measured"
+    bounds = acceptance.against_teacher
     if bounds is None:
         return
     size, speed = (found.size_ratio, found.speed_ratio) if found else (None, None)
@@ -331,6 +324,6 @@ def judge_ratios(
     )
     for name, value, direction, bound in ratios:
         if bound is not None:
-            undefined = "" if value is not None else missing
-            metric = Metric(name=f"{RATIO}.{name}", value=value, n=rows, undefined=undefined)
+            undefined = "not measured" if value is None else ""
+            metric = Metric(name=f"teacher_ratio.{name}", value=value, n=rows, undefined=undefined)
             yield judge(metric, direction, bound, decide_on="point")

@@ -1,7 +1,7 @@
-"""Numbers that cannot both be true: a loss and the answers to its rows, and answers to rows of the same draw.
+"""Numbers that contradict each other: a loss and the answers to its rows, or answers to rows of the same draw.
 
-A right answer with more than half of the probability is the one that is chosen, and a share among the task's answers
-is never less than a probability among all texts: so rows that are answered wrongly have a least loss.
+An answer with more than half of the probability is chosen, and a share among the task's answers is at least the
+probability among all texts: so rows that are answered wrongly have a minimum loss.
 """
 
 import math
@@ -20,11 +20,11 @@ from engine.runtime.scoring.label_search import TOLERANCE
 
 WARN, FAIL = 0.9, 0.5
 SKILL = 0.5
-"""What counts as having learned: half the way from the most frequent answer to all answers right; for free text
-half of the answers, for chat half of the probability of each token.
+"""Least skill of a model that has learned: half the way from the most frequent answer to all answers right; for free
+text half of the answers right, for chat half of the probability of each token.
 """
 FIELDS = 0.75
-"""The same for objects, of which a guess gets some fields right."""
+"""The same for objects, in which a guess gets some fields right."""
 
 
 def judge_endings(
@@ -34,20 +34,18 @@ def judge_endings(
     if not task.spec.has_turns or not chosen:
         return ()
     if free is None:
-        ended = sum(row.ended for row in chosen)
-        how = (
-            "after the right answer" if task.spec.by_likelihood else "within the tokens it may have"
-        )
-        note = f"{ended} of {len(chosen)} answers end by themselves {how}"
-        name, got, reference, n = "ended", ended / len(chosen), 1.0, len(chosen)
+        ended, n = sum(row.ended for row in chosen), len(chosen)
+        how = "after the right answer" if task.spec.by_likelihood else "within the allowed tokens"
+        note = f"{ended} of {n} answers end {how}"
+        name, got, reference = "ended", ended / n, 1.0
     else:
         freely, constrained = free.metric("valid_output"), scores.metric("valid_output")
         if not constrained.value:
             return ()
         name, got, reference, n = "free_output", freely.value or 0.0, constrained.value, freely.n
         note = (
-            f"{got:.3f} of the answers are valid and end by themselves when nothing holds the model,"
-            f" {reference:.3f} when it is held to the task's form"
+            f"{got:.3f} of the answers are valid and end in free decoding,"
+            f" {reference:.3f} when decoding is constrained to the task's form"
         )
     status, bound = Status.PASS, WARN * reference
     if got < WARN * reference:
@@ -61,7 +59,6 @@ def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bo
     if task.spec.has_labels:
         most = max(Counter(row.target for row in chosen).values()) / len(chosen)
         right = scores.metric("accuracy").value or 0.0
-        # Where every row has one answer, there is no way left to go, and no division by it.
         return right == 1.0 or (most < 1.0 and (right - most) / (1 - most) >= SKILL)
     if task.spec.by_likelihood:
         nats, tokens = sum(row.nats or 0.0 for row in chosen), sum(row.tokens for row in chosen)
@@ -69,8 +66,7 @@ def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bo
     name = primary(task.kind, answer_pattern=task.answer_pattern)
     value = scores.metric(name).value or 0.0
     if task.spec.decoding is Decoding.FREE:
-        # A model that never stops writes on behind the right answer. It has learned the task; by
-        # whole answers alone it would not count, and the missing ending would excuse itself.
+        # A model that writes on behind the right answer has learned the task, although no answer is right.
         begun = sum(row.text.lstrip().startswith(row.target.strip()) for row in chosen)
         value = max(value, begun / len(chosen))
     return value >= (FIELDS if task.spec.answer is AnswerForm.OBJECT else SKILL)
@@ -78,30 +74,30 @@ def _has_learned(task: Task, chosen: Sequence[Prediction], scores: Scores) -> bo
 
 LEAST_ROWS: Final = 10
 SLACK: Final = 1.25
-"""Factor for what is not the same: losses are means of batches, and tokens a row are those of the training rows."""
+"""Factor for differences: losses are means of batches, and tokens a row are those of the training rows."""
 ROUNDED: Final = 0.1
-"""Nats a row besides."""
+"""Further nats a row."""
 DRAWN: Final = ("random", "stratified")
 """Ways to divide rows in which every row is as likely to be a validation row as one of the holdout."""
 LEAST_GAP: Final = 0.1
-"""Between the shares of validation and holdout rows that are answered rightly; smaller ones have smaller causes, such
-as a checkpoint that was chosen by the validation rows."""
+"""Least gap between the accuracies on validation and holdout rows; smaller gaps have smaller causes, such as a
+checkpoint that was chosen by the validation rows."""
 CHANCE: Final = 1e-5
-"""Of a gap at least as large, by Fisher's exact test, below which chance is not the cause."""
+"""Chance of such a gap, by Fisher's exact test, below which chance is not the cause."""
 
 
 def loss_against_answers(
     recipe: Recipe, training: TrainingSummary, validation: Sequence[Prediction]
 ) -> Problem | None:
-    """Return B430 where validation rows are answered worse than the validation loss of the same weights allows."""
+    """Return B430 where answers to validation rows are worse than the validation loss of the same weights allows."""
     measured = [
         one.eval_loss
         for one in training.history
         if one.step == training.kept_step and one.eval_loss is not None
     ]
-    is_known = recipe.task.spec.has_labels and recipe.method.loss_on != "everything"
-    # the loss of soft targets is a distance from a teacher, and not of the labels
-    is_known = is_known and recipe.teacher is None
+    # the loss of soft targets is a distance from a teacher, not from the labels
+    of_labels = recipe.task.spec.has_labels and recipe.teacher is None
+    is_known = of_labels and recipe.method.loss_on != "everything"
     if not measured or not training.rows or len(validation) < LEAST_ROWS or not is_known:
         return None
     counted = measured[-1] * training.supervised_tokens / training.rows
@@ -122,7 +118,7 @@ def loss_against_answers(
 def holdout_against_validation(
     recipe: Recipe, validation: Sequence[Prediction], holdout: Sequence[Prediction]
 ) -> Problem | None:
-    """Return B432 where one of two sets of rows, both drawn by chance, is answered surely and far better."""
+    """Return B432 where answers to one of two random sets of rows are surely and far better."""
     few = min(len(validation), len(holdout)) < LEAST_ROWS
     if few or not recipe.task.spec.has_labels or recipe.splits.by not in DRAWN:
         return None
@@ -152,7 +148,7 @@ def nats_at_least(predictions: Sequence[Prediction]) -> float:
     least = 0.0
     for row in predictions:
         if row.label != row.target:
-            # What the chosen answer has, the right one has not; and it has no more than the chosen one. Answers that
-            # the search left out may hold more than the nothing that is noted for them.
+            # The right answer has at most what the chosen one lacks, and at most as much as the chosen one. The search
+            # notes 0 for answers that it skips, which may have a little more.
             least -= math.log(min(0.5, 1 - (row.probability or 0.0) + TOLERANCE))
     return least / len(predictions)

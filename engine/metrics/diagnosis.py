@@ -1,7 +1,7 @@
 """Whether a model learned too little, too much or enough, from its scores, its losses and the baselines.
 
-The rules are a table, `advice.toml`; docs/explanation/diagnosis.md explains them and where their thresholds come from.
-A rule speaks only beyond chance: it compares ends of intervals, never two points.
+The rules are a table, `advice.toml`; docs/explanation/diagnosis.md explains them and the source of their thresholds.
+They compare ends of intervals, never two points, so that chance triggers none.
 """
 
 import tomllib
@@ -48,10 +48,10 @@ OTHER_KINDS = (
     "drop", *OF_FORMS, "overfitting", "forgetting", "drift", "weights", "ends_turn", "free_output", "ended",
 )  # fmt: skip
 OTHER_METRICS = ("agreement", *(spec.name for spec in OF_FILES))
-"""Checks that rows of a kind say nothing about: `advice.toml` has what each asks for."""
+"""Checks whose remedy does not depend on the rows: `advice.toml` has one for each."""
 PLAIN = ("overfitting", "forgetting", "drift", "valid_output")
 OF_TRAINING = ("over_baselines", "overfitting", "free_output", "ended")
-"""Remedies that ask for rows or another training, which help only after the first cause."""
+"""Checks whose remedies, rows or another training, help only after the first cause is removed."""
 MOST_PAIRS = 2
 _SETTLED = (Status.PASS, Status.WARN)
 
@@ -61,7 +61,7 @@ class Beside(Value):
     comparisons: Sequence[Comparison] = ()
     diagnosis: Diagnosis | None = None
     is_of_file: bool = False
-    """Whether the tuned model passed and an exported file did not, so that training is not what it wants."""
+    """Whether the tuned model passed and an exported file did not, so that training would not help."""
 
     @property
     def cause(self) -> str:
@@ -75,9 +75,9 @@ class Beside(Value):
 def what_would_help(
     scores: Scores, verdict: Verdict, *, task: Task, beside: Beside | None = None
 ) -> tuple[str, ...]:
-    """Return one line for each thing the numbers point at; nothing for a verdict that passed.
+    """Return one line for each remedy that the numbers suggest; nothing for a verdict that passed.
 
-    `scores` are those that the verdict stands on.
+    `scores` are those behind the verdict.
     """
     beside = beside or Beside()
     open_checks = [check for check in verdict.checks if check.status not in _SETTLED]
@@ -86,8 +86,10 @@ def what_would_help(
         for check in open_checks
         if check.kind not in OTHER_KINDS and check.metric not in OTHER_METRICS
     ]
-    rows, found = table(), beside.diagnosis
-    remedies = rows["remedies"] | (rows["remedies_if_underfitted"] if beside.is_underfitted else {})
+    advice, found = table(), beside.diagnosis
+    remedies = advice["remedies"]
+    if beside.is_underfitted:
+        remedies = remedies | advice["remedies_if_underfitted"]
     if beside.cause:
         remedies = {about: what for about, what in remedies.items() if about not in OF_TRAINING}
     if beside.is_of_file:
@@ -180,7 +182,7 @@ def _asked_for(checks: Sequence[Check], remedies: Mapping[str, str]) -> list[str
 
 
 def _remedy_of(check: Check) -> str:
-    # The remedy says that the baseline is as good, which is wrong where something was gained.
+    # The remedy calls the baseline as good, which is wrong after a gain.
     if check.kind == "over_baselines" and (check.got or 0) > 0:
         return ""
     return check.metric if check.kind == THRESHOLD else check.kind
@@ -196,9 +198,9 @@ _FOLLOWS: Final = {
     "epochs": ("min_steps", "max_steps"),
     "rank": ("alpha",),
 }
-"""Keys of `method` that follow another one where the recipe does not give them."""
+"""Keys of `method` that follow another one where the recipe does not set them."""
 _GO_WITH: Final = {"batch_size": ("micro_batch_size",), "rank": ("alpha",)}
-"""Keys that suit one value of another one, and not the others that a sweep tries."""
+"""Keys whose value suits one value of another key, and not the others that a sweep tries."""
 
 
 _EDITS: Final[Mapping[str, Callable[[TrainedCase], Sequence[RecipeEdit]]]] = {
@@ -220,7 +222,7 @@ _EDITS: Final[Mapping[str, Callable[[TrainedCase], Sequence[RecipeEdit]]]] = {
 
 
 class _EvidenceFormatter(Formatter):
-    """Writes metrics with their intervals, and other values without a format as YAML does."""
+    """Writer of metrics with their intervals, and of other values without a format as in YAML."""
 
     def get_value(self, key: int | str, args: Sequence[Any], _: Mapping[str, Any]) -> Any:
         return getattr(args[0], str(key))
@@ -237,10 +239,7 @@ def table() -> Mapping[str, Any]:
 
 
 def diagnose(recipe: Recipe, evidence: TrainedEvidence) -> Diagnosis:
-    """Return what is wrong with the training, if anything, and the edit that would help.
-
-    `recipe` has the method that was trained.
-    """
+    """Return the fault of the training, if any, and the edit that would help; `recipe` has the trained method."""
     case = TrainedCase(recipe, evidence)
     if reason := case.why_unknown:
         return Diagnosis(fit=Fit.NOT_KNOWN, reasons=(reason,))
@@ -254,21 +253,21 @@ def diagnose(recipe: Recipe, evidence: TrainedEvidence) -> Diagnosis:
     if edit == "learn_less" and not edits:
         reasons.append("no_less_of_compared" if case.checkpoints.are_compared else "no_less")
     sentences = list[str]()
-    for named in reasons:
-        one = table()["words"].get(named, named) if isinstance(named, str) else named
-        one = {"if": [], "say": one} if isinstance(one, str) else one
-        if _hold(one["if"], case):
-            sentences.append(_EvidenceFormatter().format(one["say"], case))
+    for reason in reasons:
+        words = table()["words"].get(reason, reason) if isinstance(reason, str) else reason
+        words = {"if": [], "say": words} if isinstance(words, str) else words
+        if _hold(words["if"], case):
+            sentences.append(_EvidenceFormatter().format(words["say"], case))
     found = _diagnosis(case, Fit(rule["fit"]), tuple(sentences), edits)
     why, cause = case.cause
-    # One cause first: what another setting would not help is not given one.
+    # Edits would not help before the cause is removed.
     if not cause or (found.fit is Fit.FITS and evidence.passes is not False):
         return found
     return replace(found, reasons=(why, *found.reasons), edits=(), yaml="", cause=cause)
 
 
 def _hold(names: Sequence[str], case: TrainedCase) -> bool:
-    """Tell whether all properties hold; of losses that are not known none does."""
+    """Tell whether all properties hold; those of unknown losses do not."""
     for name in names:
         value: object = case
         for part in name.removeprefix("not ").split("."):
@@ -282,8 +281,8 @@ def _diagnosis(
     case: TrainedCase, fit: Fit, reasons: tuple[str, ...], edits: Sequence[RecipeEdit]
 ) -> Diagnosis:
     """Return a diagnosis; keys that the sweep varies are named, not edited in `method`."""
-    # Keys that the recipe does not give follow an edited one: `micro_batch_size` the batches, `alpha` the rank, and
-    # where `epochs` are given there are no bounds of the number of steps.
+    # Keys that the recipe does not set follow an edited one: `micro_batch_size` the batches, `alpha` the rank, and
+    # with `epochs` set there are no bounds of the number of steps.
     open_keys = {one.key: one.value for one in case.recipe.method_defaults}
     following = {
         f"method.{key}"

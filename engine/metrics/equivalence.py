@@ -1,7 +1,7 @@
-"""Whether a model repeated is the model of before but for noise: equivalence, not a failure to differ.
+"""Test of equivalence: whether a repeated training gave the same model but for noise.
 
 Two one-sided tests (Schuirmann 1987) at 5 %: the paired 90 % interval of the difference must lie within a margin on
-both sides: what trainings that differ only in their seed show or, without further seeds, half of the lock's interval.
+both sides. The margin is from trainings that differ only in their seed or, without these, half of the lock's interval.
 """
 
 import math
@@ -18,13 +18,13 @@ from engine.values import Value, replace
 LEVEL = 0.05
 CONFIDENCE = 1 - 2 * LEVEL
 FEWEST_SEEDS = 3
-"""Trainings from which a spread says something of the noise."""
+"""Trainings from which the noise can be estimated."""
 _MEANS = ("macro_", "balanced_")
-"""How metrics begin that are means over labels or fields."""
+"""Beginnings of the names of metrics that are means over labels or fields."""
 LEAST_AGREEMENT = 0.9
 
 MOST_WIDER = 1.5
-"""How much wider a lock's interval may be than that of a run which repeats it, on the same rows."""
+"""Factor by which a lock's interval may be wider than that of a repeated run on the same rows."""
 
 
 class Margin(Value):
@@ -51,15 +51,14 @@ def margin_of(
 ) -> Margin:
     """Return the margin of a metric from its `locked` value with interval and its spread over seeds.
 
-    None for a margin that shows nothing: one that every value is within, or, from the lock's interval, one much
-    wider than the `interval` that the repeated run has on the same rows.
+    Its value is None if it shows nothing: every value is within it, or it is from a lock's interval much wider than the
+    `interval` of the repeated run on the same rows.
     """
     if spread is not None and seeds >= FEWEST_SEEDS:
         from scipy.stats import t  # only where seeds were trained
 
         deviation = float(spread["deviation"])
-        # Student's quantile, as the deviation is known from a few seeds only; the root of two, as
-        # both trainings scatter.
+        # Student's quantile, since few seeds give the deviation; the root of two, since both trainings vary.
         factor = float(t.ppf(1 - LEVEL / 2, seeds - 1)) * math.sqrt(2)
         margin, interval = max(factor * deviation, 1 / max(1, rows)), None
         origin = (
@@ -92,8 +91,8 @@ def equivalence(
 ) -> Equivalence:
     """Test whether a metric is the same but for noise.
 
-    `before` are the answers of the lock; where they are not known, the interval stands on the number
-    of `differing` answers: a share of rows moves by at most one row for each.
+    `before` are the answers of the lock; without them, the interval is from the number of `differing` answers: a share
+    of rows moves by at most one row for each.
     """
     interval: Interval | None = None
     if before is not None and (differing or asked.found != asked.locked):
@@ -106,9 +105,10 @@ def equivalence(
         if asked.metric in models.measures:
             interval = difference(asked.metric, models, with_test=False).metric.interval
     if interval is None:
-        # Each changed answer moves a share of rows by one row at most, the sum up or down: the deviation of the sum is
-        # at most the root of their number. What is of fewer rows, as the F1 of a rare label, moves by one of those.
-        reach = NormalDist().inv_cdf(1 - LEVEL) * math.sqrt(differing / max(1, len(found)))
+        # Each changed answer moves a share of rows by one row at most, up or down: the deviation of the sum is at most
+        # the root of their number. A metric of fewer rows, such as the F1 of a rare label, moves by one of these.
+        rows = max(1, len(found))
+        reach = NormalDist().inv_cdf(1 - LEVEL) * math.sqrt(differing / rows)
         reach /= math.sqrt(_effective_rows(asked, found)) if found else 1.0
         point = asked.found - asked.locked
         interval = Interval(
@@ -131,10 +131,10 @@ def equivalence(
 
 
 def agreement_bound(seeds: Sequence[Mapping[str, Any]]) -> tuple[float, str]:
-    known = [float(one["agreement"]) for one in seeds if one["agreement"] is not None]
+    known = [float(seed["agreement"]) for seed in seeds if seed["agreement"] is not None]
     if len(known) + 1 >= FEWEST_SEEDS:
         return min(known), f"the least agreement of {len(known)} further seeds with the first"
-    return LEAST_AGREEMENT, "a convention, since no further seeds say more"
+    return LEAST_AGREEMENT, "a convention, since too few further seeds were trained"
 
 
 def agreement_metric(same: Sequence[bool]) -> Metric:
@@ -142,7 +142,7 @@ def agreement_metric(same: Sequence[bool]) -> Metric:
 
 
 def agrees(found: Metric | None, bound: float) -> bool:
-    """Tell whether an agreement is not surely below the bound; kinds without answers have none."""
+    """Tell whether an agreement is not surely below the bound; kinds without answers have no agreement."""
     if found is None or found.value is None:
         return True
     high = found.interval.high if found.interval else found.value
@@ -150,7 +150,7 @@ def agrees(found: Metric | None, bound: float) -> bool:
 
 
 def _effective_rows(asked: MetricPair, found: Sequence[Prediction]) -> float:
-    """Return of how many rows a metric is a share: of a label its rows, of a mean over labels as many as scatter so."""
+    """Return the rows that a metric is a share of: those of a label; of a mean over labels the effective rows."""
     from engine.metrics.families import family_of  # brings numpy
 
     table = family_of(asked.task).tabulate(found, asked.task)

@@ -1,7 +1,7 @@
-"""What training unlearned: the same probes and texts before and after, paired, and the bounds on the drop.
+"""Forgetting and drift: the same probes, texts and answers before and after training, and the bounds on the drop.
 
 An option's log-likelihood is compared with the others' by UTF-8 byte, as `acc_norm` of lm-evaluation-harness does, two
-whole sentences as they are; a tie is not right. The interval of the drop is that of Bonett and Price (2012,
+sentences without this division; a tie is not right. The interval of the drop is that of Bonett and Price (2012,
 Psychological Methods 17:456) for paired proportions, the p-value McNemar's exact test.
 """
 
@@ -29,7 +29,7 @@ from engine.values import Value, decimal, replace
 
 
 def likelihood_drift(tuned: Sequence[Prediction], judging: Judging) -> DriftScore:
-    """Return how much less likely, by token, the chosen answers have become."""
+    """Measure how much less likely, by token, the chosen answers have become."""
     from engine.metrics.resampling import paired_difference  # brings numpy
     from engine.metrics.scoring import values_of
 
@@ -45,21 +45,21 @@ def length_drift(
     after: Mapping[str, int],
     judging: Judging,
     *,
-    groups: Mapping[str, str] | None = None,
+    groups: Mapping[str, str],
 ) -> DriftScore:
-    """Return how many times as long the model's own answers have become, from tokens by the row's id."""
+    """Measure how many times as long the model's answers have become, from their tokens by id of the row."""
     import numpy as np
 
     from engine.metrics.scoring import metrics_of
     from engine.metrics.table import Column, Measure, make_table, ratio
 
     plain = Prediction(id="", target="", label=None, text="", probability=None)
-    rows = [replace(plain, id=name, group=(groups or {}).get(name, "")) for name in before]
+    rows = [replace(plain, id=name, group=groups.get(name, "")) for name in before]
     counts = {
-        "before": np.array([before[row.id] for row in rows], dtype=float),
-        "after": np.array([after[row.id] for row in rows], dtype=float),
+        name: np.array([tokens[row.id] for row in rows], dtype=float)
+        for name, tokens in (("before", before), ("after", after))
     }
-    table = make_table(rows, {name: Column(of) for name, of in counts.items()})
+    table = make_table(rows, {name: Column(tokens) for name, tokens in counts.items()})
     measure = Measure(
         name=ANSWER_LENGTH,
         value=lambda sums: ratio(sums["after"], sums["before"]),
@@ -67,7 +67,7 @@ def length_drift(
         least_units=2,
     )
     (change,) = metrics_of(table, (measure,), confidence=judging.confidence, seed=judging.seed)
-    means = [float(of.mean()) if rows else None for of in counts.values()]
+    means = [float(tokens.mean()) if rows else None for tokens in counts.values()]
     return DriftScore(name=ANSWER_LENGTH, before=means[0], after=means[1], change=change)
 
 
@@ -76,7 +76,7 @@ def judge_drift(
 ) -> tuple[Check, ...]:
     if drift is None:
         return ()
-    found = {} if result is None else {one.name: one for one in result.scores}
+    scores = {} if result is None else {score.name: score for score in result.scores}
     likely, length = drift.chosen_log_probability, drift.answer_length
     bounds = {
         CHOSEN_LOG_PROBABILITY: (likely.max_drop if likely else None, "nats a token"),
@@ -87,10 +87,9 @@ def judge_drift(
         if bound is None:
             continue
         metric, note = Metric.missing(name), ""
-        if (score := found.get(name)) is not None:
-            sides = (score.before, score.after)
-            before, after = ("none" if one is None else decimal(one) for one in sides)
-            metric, note = score.change, f"{unit}, base {before}, tuned {after}"
+        if (score := scores.get(name)) is not None:
+            metric = score.change
+            note = f"{unit}, base {_shown(score.before)}, tuned {_shown(score.after)}"
         metric = replace(metric, name=f"{DRIFT}.{name}")
         checks.append(judge(metric, "max", bound, decide_on=acceptance.decide_on, note=note))
     return tuple(checks)
@@ -101,7 +100,7 @@ METHOD = "Bonett and Price, paired"
 TEXT = "forgetting.text"
 BITS = "bits_per_byte"
 PAIRED = ("minimal_pairs",)
-"""Kinds whose options are whole sentences: compared by their sums, not by byte."""
+"""Kinds whose options are sentences: compared by their sums, not by byte."""
 
 
 class ProbeAnswer(Value):
@@ -116,14 +115,12 @@ class ProbeAnswer(Value):
 
     @property
     def is_right(self) -> bool:
-        by_byte = self.kind not in PAIRED
-        values = [
-            score / length if by_byte else score
-            for score, length in zip(self.scores, self.lengths, strict=True)
-        ]
-        return all(
-            values[self.gold] > value for place, value in enumerate(values) if place != self.gold
-        )
+        values = [*self.scores]
+        if self.kind not in PAIRED:
+            pairs = zip(self.scores, self.lengths, strict=True)
+            values = [score / length for score, length in pairs]
+        gold = values.pop(self.gold)
+        return all(gold > value for value in values)
 
     @property
     def per_byte(self) -> float:
@@ -133,7 +130,7 @@ class ProbeAnswer(Value):
 def forgetting_result(
     before: Sequence[ProbeAnswer], after: Sequence[ProbeAnswer], *, confidence: float
 ) -> ForgettingResult:
-    """Compare two models on the same items, paired by id: by set and kind, and over all. ValueError for other items."""
+    """Compare two models on the same items: by set and kind, and over all. ValueError for different items."""
     later = {(item.probe, item.id): item for item in after}
     if later.keys() != {(item.probe, item.id) for item in before}:
         raise ValueError("probes to compare are of different items")
@@ -141,13 +138,9 @@ def forgetting_result(
     sets: dict[tuple[str, str], list[tuple[ProbeAnswer, ProbeAnswer]]] = {}
     for pair in pairs:
         sets.setdefault((pair[0].probe, pair[0].kind), []).append(pair)
-    return ForgettingResult(
-        probes=tuple(
-            _scores(name, kind, found, confidence=confidence)
-            for (name, kind), found in sets.items()
-        ),
-        overall=_scores(OVERALL, "", pairs, confidence=confidence),
-    )
+    probes = (_scores(*key, items, confidence=confidence) for key, items in sets.items())
+    overall = _scores(OVERALL, "", pairs, confidence=confidence)
+    return ForgettingResult(probes=tuple(probes), overall=overall)
 
 
 def judge_forgetting(
@@ -159,9 +152,7 @@ def judge_forgetting(
     drop, note, p_value = Metric.missing("forgetting"), "", None
     if result is not None:
         overall = result.overall
-        note = (
-            f"probes answered right, base {_share(overall.before)}, tuned {_share(overall.after)}"
-        )
+        note = f"probes answered right, {_sides(overall)}"
         worst = max(result.probes, key=lambda probe: probe.drop.value or 0.0)
         if len(result.probes) > 1 and (worst.drop.value or 0.0) > 0:
             note += f"; most lost in {worst.name} {worst.kind} ({decimal(worst.drop.value or 0.0)})"
@@ -173,12 +164,19 @@ def judge_forgetting(
     if forgetting.text is not None:
         rise, note, p_value = Metric.missing(TEXT), "", None
         if result is not None and (text := result.text) is not None:
-            before, after = _share(text.before), _share(text.after)
-            note = f"bits per byte of general text, base {before}, tuned {after}"
+            note = f"bits per byte of general text, {_sides(text)}"
             rise, p_value = replace(text.rise, name=TEXT), text.p_value
         check = judge(rise, "max", forgetting.text.max_rise, decide_on=decide_on, note=note)
         checks.append(replace(check, p_value=p_value))
     return tuple(checks)
+
+
+def _sides(scores: ProbeScores | GeneralTextScores) -> str:
+    return f"base {_shown(scores.before.value)}, tuned {_shown(scores.after.value)}"
+
+
+def _shown(value: float | None) -> str:
+    return "none" if value is None else decimal(value)
 
 
 def text_scores(
@@ -189,11 +187,11 @@ def text_scores(
     builtin: bool,
     left_out: int,
 ) -> GeneralTextScores:
-    """Compare two models' likelihoods of the same documents, paired by id; `judging` is of the kind text."""
+    """Compare two models' likelihoods of the same documents; `judging` is of the kind text."""
     from engine.metrics.resampling import paired_difference  # brings numpy
     from engine.metrics.scoring import score
 
-    found = paired_difference(BITS, after, before, judging)
+    difference = paired_difference(BITS, after, before, judging)
     values = [score(rows, judging).metric(BITS) for rows in (before, after)]
     return GeneralTextScores(
         builtin=builtin,
@@ -202,8 +200,8 @@ def text_scores(
         left_out=left_out,
         before=values[0],
         after=values[1],
-        rise=replace(found.metric, name="rise"),
-        p_value=found.p_value,
+        rise=replace(difference.metric, name="rise"),
+        p_value=difference.p_value,
     )
 
 
@@ -214,7 +212,7 @@ def paired_interval(lost: int, gained: int, n: int, *, confidence: float) -> Int
     half = z * math.sqrt((down + up - center * center) / (n + 2))
     point = (lost - gained) / n
     return Interval(
-        # The added items pull the center towards 0; an interval must hold what was measured.
+        # The added items pull the center towards 0; an interval must contain the measured value.
         low=min(point, max(-1.0, center - half)),
         high=max(point, min(1.0, center + half)),
         confidence=confidence,
@@ -251,7 +249,3 @@ def _scores(
         p_value=mcnemar(gained, lost),
         shift=shift if math.isfinite(shift) else None,
     )
-
-
-def _share(metric: Metric) -> str:
-    return "none" if metric.value is None else decimal(metric.value)

@@ -17,7 +17,7 @@ from engine.values import replace
 def wrong_at_most(wrong: int, reviewed: int, *, confidence: float) -> float:
     """Return the upper end of the one-sided interval of a share, by Clopper and Pearson (1934).
 
-    The largest share with which so few wrong rows, or fewer, are still drawn in 1 - `confidence` of all samples.
+    It is the largest share with which at most so many wrong rows are drawn in 1 - `confidence` of all samples.
     """
     from scipy.special import betaincinv  # takes time to import
 
@@ -25,26 +25,29 @@ def wrong_at_most(wrong: int, reviewed: int, *, confidence: float) -> float:
 
 
 def rows_to_review(least: float | None, kept: int) -> int:
-    """Return how many rows `reviewed.min` asks for; all where that are more than there are."""
+    """Return how many of the kept rows `reviewed.min` requires."""
     if least is None:
         return 0
     return min(kept, int(least) if least >= 1 else math.ceil(least * kept))
 
 
-def why_not_reviewed(found: SyntheticResult, bounds: SyntheticReview) -> str:
+def why_not_reviewed(synthetic: SyntheticResult, bounds: SyntheticReview) -> str:
     """Return why the synthetic rows may not be trained on yet; empty where they may."""
-    review = found.review
+    review = synthetic.review
     if review is None:
         return ""
-    # rows that people found wrong are no longer kept, and were looked at all the same
-    needed = rows_to_review(bounds.min_reviewed, found.kept + review.wrong)
+    # rows that people found wrong are no longer kept, but were reviewed
+    rows = synthetic.kept + review.wrong
+    needed = rows_to_review(bounds.min_reviewed, rows)
     if review.reviewed < needed:
         return f"{review.reviewed} of {needed} synthetic rows are reviewed in {review.file}"
     most, high = bounds.max_wrong, review.wrong_high
-    if most is None or not found.kept + review.wrong:
+    if most is None or not rows:
         return ""
     if high is None:
-        return f"no synthetic row is reviewed in {review.file}, so nobody knows how many are wrong"
+        return (
+            f"no synthetic row is reviewed in {review.file}, so the share of wrong ones is unknown"
+        )
     if high > most:
         return (
             f"{review.wrong} of {review.reviewed} reviewed synthetic rows are wrong, so up to"
@@ -60,7 +63,7 @@ _NEGLIGIBLE = 1e-17
 def clopper_pearson(successes: int, trials: int, *, confidence: float) -> Interval | None:
     """Return the exact interval of a share (Clopper and Pearson 1934), or None without trials.
 
-    Each end by itself misses the share in at most `(1 - confidence) / 2` of all samples.
+    Each end misses the share in at most `(1 - confidence) / 2` of all samples.
     """
     if trials <= 0:
         return None
@@ -80,7 +83,7 @@ def tail(successes: int, trials: int, share: float) -> float:
         return 0.0
     if share >= 1:
         return 1.0
-    # The shorter tail is summed: its terms fall fast, and a tiny chance is not lost beside 1.
+    # The shorter tail is summed: its terms fall fast, and a tiny chance is not rounded away.
     if successes > share * trials:
         return min(1.0, _upper_sum(successes, trials, share))
     return max(0.0, 1.0 - _upper_sum(trials - successes + 1, trials, 1 - share))
@@ -117,36 +120,35 @@ def wilson(successes: float, trials: float, *, confidence: float) -> Interval | 
     spread = z * z / trials
     center = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    # In real numbers both ends are exact there; in floats they are off by a rounding, and a bound
-    # of 0 or 1 would fail.
+    # Rounding of floats must not fail a bound of 0 or 1.
     low = 0.0 if successes == 0 else max(0.0, center - half)
     high = 1.0 if successes == trials else min(1.0, center + half)
     return Interval(low=low, high=high, confidence=confidence, method="wilson")
 
 
 def proportion(name: str, hits: int, trials: int, *, confidence: float) -> Metric:
-    """Return a share of independent trials, of which there is one at least, with Wilson's interval."""
+    """Return the share of hits in at least one independent trial, with Wilson's interval."""
     interval = wilson(hits, trials, confidence=confidence)
     return Metric(name=name, value=hits / trials, n=trials, interval=interval)
 
 
 GroupSizes = tuple[tuple[int, int], ...]
-"""(rows, groups of so many rows)."""
+"""Pairs of a size in rows and the number of groups of that size."""
 
 
 @lru_cache(maxsize=64)
 def effective_groups(sizes: GroupSizes, confidence: float) -> float:
-    """Return as how many independent rows groups count, where a model is right on all of them or none.
+    """Return how many independent rows groups count for, where a model is right on all rows of a group or none.
 
-    All of them right, so many rows have the interval of Wilson that these groups have by resampling: there the share
-    that is wrong is W m / (S + W m + V n), with S the sum of all sizes, each times a unit exponential weight, and m and
-    n the sizes of the two groups that are added, drawn as often as they have rows. Groups of one size count as their
-    number, a few large ones among many small ones as few.
+    With all rows right, Wilson's interval of that many rows equals the interval of these groups by resampling. There
+    the wrong share is W m / (S + W m + V n): S is the sum of all sizes, each times a unit exponential weight, and m and
+    n are the sizes of the two added groups, drawn as often as they have rows. Groups of one size count as their number,
+    a few large ones among many small ones as few.
     """
     rows, miss = sum(size * count for size, count in sizes), (1 - confidence) / 2
 
     def exceeds(odds: float) -> float:
-        """Return the chance that what is wrong is more than `odds` times what is right."""
+        """Return the chance of more than `odds` times as many wrong rows as right ones."""
         chance = 0.0
         for size, count in sizes:
             rate = odds / size
@@ -175,10 +177,9 @@ def wilson_f1(right: int, wrong: int, *, confidence: float) -> Interval | None:
 
 
 def independent_difference(first: Metric, second: Metric) -> Interval | None:
-    """Return the interval of first minus second, which were measured on different rows.
+    """Return the interval of first minus second, measured on different rows; None without both intervals.
 
-    From the interval of each: the square of its reach is that of the two reaches together (MOVER, Zou
-    and Donner 2008). None where one of them has no value or no interval.
+    The square of its reach is the sum of the squares of the two reaches (MOVER, Zou and Donner 2008).
     """
     one, two = first.interval, second.interval
     if first.value is None or second.value is None or one is None or two is None:

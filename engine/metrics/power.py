@@ -1,7 +1,7 @@
-"""What a holdout can show, before anything is trained: how often a model of a given worth passes. No NumPy.
+"""Power of a holdout, before anything is trained: how often a model of a true value passes. No NumPy.
 
-Shares of rows are exact: the right answers of a model whose true share is p are so many heads of a coin, and which
-numbers of them pass follows from the Wilson interval that the gate uses. Other metrics are approximated by a share of
+Shares of rows are exact: the right answers of a model whose true share is p are binomial, and which numbers of them
+pass follows from the Wilson interval that the gate uses. Other metrics are approximated by a share of
 *effective rows*, as many as give a share the same standard error (`Spread`). A gain over another model on the same rows
 follows the normal approximation of McNemar's test (Miettinen 1968; Connor 1987) for a stated *discordance*: the share
 of rows on which only one of the two is right. Two rows are added, as to the interval of the gate.
@@ -18,17 +18,17 @@ from engine.recipe.metrics import ROUNDING
 from engine.values import Value, replace
 
 OFTEN = 0.8
-"""Four times in five: the power that plans speak of."""
+"""Power in plans: four times in five."""
 SELDOM = 0.2
-"""What is found so seldom is missed four times in five."""
+"""Power at which a model is missed four times in five."""
 FEW_ROWS = 30
 """Below this many rows of a class a 95 % interval is wider than 0.2 over most of its range."""
 MOST_ROWS = 1_000_000
 
 _STEPS = 24
-"""Of a bisection: finer than any number that is shown."""
+"""Steps of a bisection: finer than any number that is shown."""
 _RECALLS = (0.001, *(step / 20 for step in range(1, 20)), 0.97, 0.98, 0.99, 0.995, 0.999)
-"""At which the spread of macro-F1 is computed; in between it is drawn straight."""
+"""Recalls for which the spread of macro-F1 is computed; in between it is interpolated."""
 _NORMAL = NormalDist()
 
 
@@ -41,16 +41,16 @@ class ThresholdRule(Value):
 
 
 class Spread(Value):
-    """A metric from 0 to 1, better when higher, seen as a share of effective rows."""
+    """A metric from 0 to 1, better when higher, as a share of effective rows."""
 
     per_row: Callable[[float], float]
-    """Effective rows that one row of the holdout stands for, by the metric's true value."""
+    """Effective rows for each row of the holdout, by the metric's true value."""
     share: Callable[[float], float] = lambda value: value
-    """The share that the gate's interval is one of, by the metric's value; increasing."""
+    """Share whose interval the gate uses, by the metric's value; increasing."""
 
 
 ROWS = Spread(per_row=lambda _: 1.0)
-"""A share of rows; also a mean of scores from 0 to 1, which scatters at most as much."""
+"""A share of rows; also a mean of scores from 0 to 1, which varies at most as much."""
 
 
 @lru_cache(maxsize=256)
@@ -60,9 +60,9 @@ def of_class(portion: float) -> Spread:
 
 @lru_cache(maxsize=256)
 def class_f1(portion: float) -> Spread:
-    """Return the spread of a class's F1: a share of TP + FP + FN, as its interval is one.
+    """Return the spread of a class's F1: a share of TP + FP + FN, as in its interval.
 
-    As many rows are taken to be given wrongly as are missed: s (2 - F1) decisions for s rows.
+    It assumes as many false positives as false negatives: s (2 - F1) decisions for s rows.
     """
     return Spread(per_row=lambda f1: portion * (2 - f1), share=lambda f1: f1 / (2 - f1))
 
@@ -77,9 +77,8 @@ def macro_recall(portions: tuple[float, ...]) -> Spread:
 def macro_f1(portions: tuple[float, ...]) -> Spread:
     """Return the spread of macro-F1: equal recalls, errors over the other classes by their size.
 
-    By the delta method: a right row of class i moves the mean by (2 - 2 F1) / (rows + given rows)
-    of i, an error from i to j by F1 / (rows + given rows) of i and of j. Classes of equal size
-    stand on as many effective rows as rows.
+    By the delta method: a right row of class i moves the mean by (2 - 2 F1) / (rows + predicted rows) of i, an error
+    from i to j by F1 / (rows + predicted rows) of i and of j. With equal classes all rows are effective.
     """
     points = [_macro_f1_rows(portions, recall) for recall in _RECALLS]
 
@@ -95,11 +94,11 @@ def macro_f1(portions: tuple[float, ...]) -> Spread:
 
 def _macro_f1_rows(portions: Sequence[float], recall: float) -> tuple[float, float]:
     """Compute macro-F1 at a recall of all classes, and its effective rows for each row."""
-    if len(portions) < 2:  # a lone class has no other to be taken for
+    if len(portions) < 2:  # a single class has no errors
         return recall, 1.0
     wrong = 1 - recall
     odds = [portion / (1 - portion) for portion in portions]
-    both = [  # rows of the class, and rows given to it
+    both = [  # rows of the class, and rows predicted as it
         portion + portion * recall + portion * wrong * (sum(odds) - own)
         for portion, own in zip(portions, odds, strict=True)
     ]
@@ -119,11 +118,11 @@ def _macro_f1_rows(portions: Sequence[float], recall: float) -> tuple[float, flo
 
 @lru_cache(maxsize=4096)
 def least_right(trials: int, rule: ThresholdRule) -> int | None:
-    """Return the smallest number of right rows that passes; None where even all of them do not."""
+    """Return the smallest number of right rows that passes; None where not even all of them pass."""
     if trials < 1 or not _passes(trials, trials, rule):
         return None
     low, high = 0, trials
-    # More right rows never fail where fewer pass, so that bisection finds the first.
+    # Where fewer right rows pass, more pass too.
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if _passes(middle, trials, rule) else (middle + 1, high)
@@ -141,7 +140,6 @@ def _passes(right: int, trials: int, rule: ThresholdRule) -> bool:
     return interval is not None and interval.low >= rule.bound - ROUNDING
 
 
-# recipes of one repository ask much the same of as many rows
 @lru_cache(maxsize=4096)
 def pass_rate(value: float, rule: ThresholdRule, *, rows: float, spread: Spread = ROWS) -> float:
     """Return how often a model whose true value is `value` passes on so many rows."""
@@ -160,11 +158,10 @@ def rows_to_pass(value: float, rule: ThresholdRule) -> int | None:
 
 
 def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: float) -> float:
-    """Return how often a true gain is found, where `rule.bound` is the gain that must be shown.
+    """Return how often a true gain passes, where `rule.bound` is the least gain.
 
-    With a bound of 0 or more the test of no gain must speak too, by its exact form; a bound below 0
-    is a loss that is allowed, and needs no such test. `rows` may be effective rows. No gain is larger
-    than the discordance, which is raised to it.
+    With a bound of 0 or more the exact test of no gain must pass too; a bound below 0 is an allowed loss, without a
+    test. `rows` may be effective rows. The discordance is at least the gain.
     """
     if rows <= 0:
         return 0.0
@@ -185,7 +182,7 @@ def gain_rate(gain: float, rule: ThresholdRule, *, rows: float, discordance: flo
 def true_value(
     rate: Callable[[float], float], *, often: float = OFTEN, lowest: float = 0.0
 ) -> float | None:
-    """Return the true value, or gain, up to 1 that passes so often by its `rate`; None where none does."""
+    """Return the lowest true value, or gain, whose `rate` of passing is so high; None where none is."""
     if rate(1.0) < often:
         return None
     low, high = lowest, 1.0
@@ -196,10 +193,7 @@ def true_value(
 
 
 def enough_rows(rate: Callable[[int], float]) -> int | None:
-    """Return about how many rows let pass often; None for too many.
-
-    Doubled, then bisected; rounded up to two digits, since a few rows more or less decide nothing.
-    """
+    """Return about how many rows give the power `OFTEN`, rounded up to two digits; None for too many."""
     high = 10
     while rate(high) < OFTEN:
         high *= 2

@@ -1,4 +1,4 @@
-"""The power of each threshold on the holdout, as values and as sentences: how often a model of a true value passes."""
+"""The power of each threshold on the holdout, as values and as sentences."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BASELINE_DISCORDANCE = 0.2
 PREVIOUS_DISCORDANCE = 0.1
 """The same for two models of one recipe, which are more alike."""
 BETTER_BY = 0.05
-"""The model that is asked about is so much better than the bound, or half of what is left."""
+"""Distance from the bound of the model whose power is shown, at most half of the distance to 1."""
 
 NOT_PREDICTED = ("mcc", "ece")
-"""How far they scatter depends on answers that are not there yet, as with all that is no share, such as bits."""
+"""Metrics whose variance depends on the answers, as does that of all metrics that are no share, such as bits."""
 MACRO = ("macro_f1", "macro_precision", "macro_recall", "balanced_accuracy")
 
 
@@ -36,13 +36,13 @@ class Discordance(Value):
 class JudgingRows(Value):
     rows: int
     classes: Mapping[str, int] = field(default_factory=dict)
-    """Rows by label; empty where nothing is counted yet, or rows have no labels."""
+    """Rows by label; empty before they are counted, or where rows have no labels."""
     group_sizes: GroupSizes = ()
-    """Of the groups that the rows belong to; empty where each row is independent."""
+    """Sizes of the groups of rows; empty where each row is independent."""
 
     @classmethod
     def of(cls, summary: DataSummary) -> JudgingRows | None:
-        """Return the rows that judge: the holdout's, with folds all of them; None where there are none."""
+        """Return the holdout rows, with folds all rows; None where there are none."""
         labels, sizes, rows = Counter[str](), Counter[int](), 0
         for split in summary.splits:
             if summary.folds or split.name == "holdout":
@@ -57,14 +57,14 @@ class JudgingRows(Value):
         return sum(count for _, count in self.group_sizes)
 
     def independent(self, confidence: float) -> float:
-        """Return as how many independent rows they count: groups by their sizes."""
+        """Return how many independent rows they count for."""
         return effective_groups(self.group_sizes, confidence) if self.groups else self.rows
 
     def portions(self, labels: tuple[str, ...]) -> tuple[float, ...]:
         """Return the share of each class; equal shares while they are not counted."""
         if not self.classes:
             return (1 / len(labels),) * len(labels)
-        few = 0.5 / self.rows  # a class without rows: nothing can be computed, as is reported
+        few = 0.5 / self.rows  # for a class without rows, which is reported
         return tuple(min(max(self.classes.get(x, 0) / self.rows, few), 1 - few) for x in labels)
 
 
@@ -74,30 +74,30 @@ class PowerEstimate(Value):
     metric: str
     kind: Literal["threshold", "min_gain", "max_drop"] = "threshold"
     threshold: str
-    """As in the recipe: `min 0.80`, `min_gain 0.05`."""
+    """Text as in the recipe: `min 0.80`, `min_gain 0.05`."""
     decided_on: str
     """`lower bound`, `upper bound` or `point`."""
     rows: int
     groups: int = 0
-    """Of these rows; 0 where each is independent."""
+    """Groups of these rows; 0 where each is independent."""
     is_out_of_reach: bool = False
     """Whether even a model without an error misses the bound on these groups."""
     is_max: bool = False
     passes_at: float | None = None
     """The true value, or gain, that passes with power 0.80; None where none does."""
     seldom_at: float | None = None
-    """The true value that passes with 0.20, where it is worth a word: one that is not good enough, or a gain."""
+    """The true value that passes with power 0.20, if it is not good enough, or a gain; else None."""
     asked_at: float | None = None
-    """The better true value, gain or change that `power` and `rows_needed` are of; None with a `note`."""
+    """The better true value, gain or change for `power` and `rows_needed`; None with a `note`."""
     power: float | None = None
     rows_needed: int | None = None
     """Holdout rows (groups, where rows have these) that give 0.80 at `asked_at`; None where no number does."""
     is_judged: bool = False
-    """Whether the check of the threshold says how many rows would decide, so that the sentence does not."""
+    """Whether the check of the threshold names the rows that would decide, instead of the sentence."""
     note: str = ""
     """A sentence instead of numbers: the threshold cannot pass, nothing is known, or it is of some rows."""
 
-    # Rounded to the stricter side: a model of the value shown must have the power that is promised.
+    # Rounded to the stricter side: a model of the shown value must have the stated power.
     @property
     def passes_text(self) -> str:
         return _rounded(self.passes_at, up=not self.is_max)
@@ -112,7 +112,7 @@ class PowerEstimate(Value):
 
     @property
     def power_text(self) -> str:
-        """Return the power with two decimals, rounded down and never as a certainty; empty for none."""
+        """Return the power with two decimals, rounded down and below 1; empty for none."""
         shown = min(99, math.floor((self.power or 0.0) * 100 + 1e-9)) / 100
         return "" if self.power is None else f"{shown:.2f}"
 
@@ -125,23 +125,23 @@ class PowerEstimate(Value):
         if self.note:
             return self.note
         needed = f"{self.rows_needed:,} holdout {self.unit}s give" if self.rows_needed else ""
-        more = (
-            ""
-            if self.is_judged
-            else f"; {needed or f'no number of {self.unit}s gives'} power {OFTEN:.2f}"
-        )
-        more_at = f"{more} at {self.asked_text}" if more else ""
+        more = more_at = ""
+        if not self.is_judged:
+            more = f"; {needed or f'no number of {self.unit}s gives'} power {OFTEN:.2f}"
+            more_at = f"{more} at {self.asked_text}"
         enough = "" if self.power is not None and self.power >= OFTEN else more
-        what, seldom = ("gain", "") if self.kind == "min_gain" else (self.metric, "")
+        is_gain = self.kind == "min_gain"
         if self.kind == "max_drop":
             text = f"power {self.power_text} for a model as good as the previous one{enough}"
         elif self.passes_at is None:
-            text = f"power below {OFTEN:.2f} at every true {'gain' if what == 'gain' else 'value'}{more_at}"
-        elif self.kind == "min_gain":
+            what = "gain" if is_gain else "value"
+            text = f"power below {OFTEN:.2f} at every true {what}{more_at}"
+        elif is_gain:
+            text = f"power {OFTEN:.2f} at a true gain of {self.passes_text}"
             if self.seldom_at is not None:
-                seldom = f", {SELDOM:.2f} at {self.seldom_text}"
-            found = self.asked_at is not None and self.passes_at <= self.asked_at
-            text = f"power {OFTEN:.2f} at a true gain of {self.passes_text}{seldom}{'' if found else more_at}"
+                text += f", {SELDOM:.2f} at {self.seldom_text}"
+            if self.asked_at is None or self.passes_at > self.asked_at:
+                text += more_at
         else:
             text = f"power {OFTEN:.2f} at a true {self.metric} of {self.passes_text}"
             if self.seldom_at is None:
@@ -149,14 +149,14 @@ class PowerEstimate(Value):
             else:
                 text += f"; {self.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}"
         end = f" ({self.decided_on})" if self.kind == "threshold" else ""
-        over = " over a baseline" if self.kind == "min_gain" else ""
+        over = " over a baseline" if is_gain else ""
         return f"{self.metric} `{self.threshold}{end}`{over} on {judging_rows(self.rows, self.groups)}: {text}."
 
 
 class PowerEstimates(Value):
     estimates: tuple[PowerEstimate, ...] = ()
     note: str = ""
-    """A sentence: what the estimates assume, or why there are none yet."""
+    """A sentence: the assumptions of the estimates, or why there are none yet."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -171,28 +171,28 @@ def estimate_power(
     has_baselines: bool = True,
     discordance: Discordance | None = None,
 ) -> PowerEstimates:
-    """Return an estimate for each threshold, and what they assume; without a discordance from answers it is guessed."""
+    """Return an estimate for each threshold, and their assumptions; without answers the discordance is a guess."""
     of = _Estimator(acceptance, task, judges)
     gains, drops = acceptance.over_baselines if has_baselines else (), acceptance.over_previous
     differ = discordance or Discordance()
-    found = [one for threshold in acceptance.metrics if (one := of.threshold(threshold))]
-    found += [of.gain(gain, differ.share) for gain in gains]
-    found += [of.drop(drop) for drop in drops]
-    found += [of.selective(acceptance.selective)] if acceptance.selective else []
-    given = list(of.taken_for_granted())
+    estimates = [one for threshold in acceptance.metrics if (one := of.threshold(threshold))]
+    estimates += [of.gain(gain, differ.share) for gain in gains]
+    estimates += [of.drop(drop) for drop in drops]
+    estimates += [of.selective(acceptance.selective)] if acceptance.selective else []
+    assumed = list(of.assumptions())
     if any(of.is_predicted(gain.metric) for gain in gains):
-        # over several that are equally good, each is one more chance to fail
+        # each of several equally good baselines would be one more chance to fail
         share = round(differ.share * 100)
-        given.append(
+        assumed.append(
             f"only one of model and best baseline is right on {share} of 100 rows ({differ.source}) and the"
             " other baselines are clearly worse"
         )
     if any(of.is_predicted(drop.metric) for drop in drops):
         share = round(PREVIOUS_DISCORDANCE * 100)
-        given.append(f"only one of new and previous model is right on {share} of 100 rows")
-    note = f"Estimates, where {'; '.join(given)}." if found and given else ""
-    # Each note once: several thresholds of a metric may have the same.
-    once = {one.note or number: one for number, one in reversed([*enumerate(found)])}
+        assumed.append(f"only one of new and previous model is right on {share} of 100 rows")
+    note = f"Estimates, where {'; '.join(assumed)}." if estimates and assumed else ""
+    # Several thresholds of a metric may have the same note, which is shown once.
+    once = {one.note or number: one for number, one in reversed([*enumerate(estimates)])}
     return PowerEstimates(estimates=tuple(reversed(once.values())), note=note)
 
 
@@ -202,7 +202,7 @@ class _Estimator(Value, kw_only=False):
     judges: JudgingRows
 
     def threshold(self, threshold: Threshold) -> PowerEstimate | None:
-        """Return which true values pass how often, or why nothing can; None where nothing is known."""
+        """Return the power of a threshold, or why it cannot pass; None where nothing is known."""
         metric, is_max = threshold.metric, threshold.direction == "max"
         text = f"{threshold.direction} {_number(threshold.bound)}"
         estimate = self._estimate(metric, text, is_max=is_max)
@@ -225,7 +225,7 @@ class _Estimator(Value, kw_only=False):
             values = (found.passes_at, found.seldom_at, found.asked_at)
             passes, seldom, asked = (None if one is None else 1 - one for one in values)
             found = replace(found, passes_at=passes, seldom_at=seldom, asked_at=asked)
-        # of other metrics it depends on which classes the groups hold
+        # for other metrics it depends on the classes in the groups
         spec = spec_of(metric, self.task.kind)
         is_of_all = spec is not None and (spec.is_row_share or spec.name == "macro_f1")
         can_miss = is_of_all and self.judges.groups > 0
@@ -245,7 +245,7 @@ class _Estimator(Value, kw_only=False):
         return replace(found, passes_at=None, seldom_at=None)
 
     def selective(self, selective: Selective) -> PowerEstimate:
-        """Say which model shows the accuracy of its answers where it answers no more rows than it has to."""
+        """Return the true accuracy that passes if the model answers only as many rows as it must."""
         least, groups, coverage = selective.accuracy.min, self.judges.groups, selective.coverage.min
         rule = replace(self._rule(least), is_exact=not groups)
         answered = max(1, math.floor(self.trials * coverage))
@@ -255,17 +255,15 @@ class _Estimator(Value, kw_only=False):
         if passes is not None:
             text = f"power {OFTEN:.2f} at a true accuracy of {_rounded(passes, up=True)} there"
         needed = power.rows_to_pass(better, rule)
+        estimate = self._estimate("selective.accuracy", f"min {_number(least)}")
         if needed and needed > answered:
-            whole, unit = (
-                self._needed(power.round_up(needed / coverage)),
-                "groups" if groups else "rows",
+            rows = self._needed(power.round_up(needed / coverage))
+            text += (
+                f"; {rows:,} holdout {estimate.unit}s give power {OFTEN:.2f} at {_number(better)}"
             )
-            text += f"; {whole:,} holdout {unit} give power {OFTEN:.2f} at {_number(better)}"
-        one = self._estimate("selective.accuracy", f"min {_number(least)}")
         which = f"if it answers {coverage:.0%} of {judging_rows(self.judges.rows, groups)}"
-        return replace(
-            one, note=f"selective.accuracy `{one.threshold} ({one.decided_on})` {which}: {text}."
-        )
+        bound = f"`{estimate.threshold} ({estimate.decided_on})`"
+        return replace(estimate, note=f"selective.accuracy {bound} {which}: {text}.")
 
     def _difference(
         self,
@@ -293,7 +291,7 @@ class _Estimator(Value, kw_only=False):
         *,
         lowest: float = 0.0,
     ) -> PowerEstimate:
-        """Return the estimate with its numbers, by the rate at which a true value passes on so many rows."""
+        """Return the estimate with its numbers, from the rate at which a true value passes on so many rows."""
         often, seldom = (
             power.true_value(lambda one: rate(one, self.trials), often=share, lowest=lowest)
             for share in (OFTEN, SELDOM)
@@ -321,11 +319,11 @@ class _Estimator(Value, kw_only=False):
 
     @property
     def trials(self) -> float:
-        """Return as how many independent rows those of the holdout count."""
+        """Return how many independent rows those of the holdout count for."""
         return self.judges.independent(self.acceptance.confidence)
 
     def _needed(self, rows: int | None) -> int | None:
-        """Return how many groups like those of the holdout count as so many rows; without groups, the rows."""
+        """Return how many groups like those of the holdout count for so many rows; the rows without groups."""
         groups = self.judges.groups
         return power.round_up(rows * groups / self.trials) if rows and groups else rows
 
@@ -335,7 +333,7 @@ class _Estimator(Value, kw_only=False):
         return ThresholdRule(bound=bound, confidence=confidence, on_interval=on_interval)
 
     def is_predicted(self, metric: str) -> bool:
-        """Tell whether how far a metric scatters follows from its value and the rows."""
+        """Tell whether a metric's variance follows from its value and the rows."""
         spec = spec_of(metric, self.task.kind)
         return metric not in NOT_PREDICTED and (spec is None or spec.unit == "share")
 
@@ -345,9 +343,9 @@ class _Estimator(Value, kw_only=False):
             return _known_later(metric)
         labels, judges = self.task.labels, self.judges
         missing = [x for x in labels if judges.classes and not judges.classes.get(x)]
-        # which is the mean of the classes that have rows, as in scikit-learn
-        is_whole = name in MACRO and name != "balanced_accuracy"
-        if missing and (is_whole or label in missing):
+        # `balanced_accuracy` is a mean over the classes with rows, as in scikit-learn
+        is_of_all = name in MACRO and name != "balanced_accuracy"
+        if missing and (is_of_all or label in missing):
             where = f"none of {_count(judges.rows, 'holdout row')} is of `{label or missing[0]}`"
             return f"{metric} cannot be computed: {where}, so it cannot pass."
         if label not in labels:
@@ -378,7 +376,7 @@ class _Estimator(Value, kw_only=False):
         return power.macro_f1(portions) if is_f1 else power.macro_recall(portions)
 
     def _paired_rows(self, metric: str) -> float:
-        """Return the effective rows of a difference for each row, as of classes that are equally good."""
+        """Return the effective rows of a difference for each row, with equally good classes."""
         spread = self._spread(metric)
         if spread is not None and metric.partition(".")[0] in MACRO:
             spread = power.macro_recall(self._portions(metric))
@@ -390,11 +388,11 @@ class _Estimator(Value, kw_only=False):
             labels = tuple(label for label in labels if classes.get(label))
         return self.judges.portions(labels)
 
-    def taken_for_granted(self) -> Iterator[str]:
-        """Yield what the estimates assume of rows and classes."""
+    def assumptions(self) -> Iterator[str]:
+        """Yield the assumptions about rows and classes."""
         task, judges, acceptance = self.task, self.judges, self.acceptance
-        given = (acceptance.metrics, acceptance.over_baselines, acceptance.over_previous)
-        bounds = [bound.metric for each in given for bound in each]
+        bounded = (acceptance.metrics, acceptance.over_baselines, acceptance.over_previous)
+        bounds = [bound.metric for each in bounded for bound in each]
         if {metric.partition(".")[0] for metric in bounds} & set(MACRO):
             uncounted = " and equally large" if task.labels and not judges.classes else ""
             yield f"classes are equally good{uncounted}"
@@ -415,7 +413,7 @@ def _known_later(metric: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Write a bound as in the recipe: two decimals at least, three at most."""
+    """Return a bound as in the recipe: two decimals at least, three at most."""
     text = f"{abs(value):.3f}"
     return text.removesuffix("0")
 

@@ -1,4 +1,4 @@
-"""What a model answered to each row, as values and as JSON lines; the only input of every metric."""
+"""A model's answers to rows, as values and as JSON lines: the only input of every metric."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from engine.values import Value, fields, to_json
 
 class Prediction(Value):
     id: str
-    """Of the example, 16 hex digits; predictions of two models are paired by it."""
+    """Id of the example, 16 hex digits; predictions of two models are paired by it."""
     target: str
     label: str | None
-    """The label the output stands for; None when the output is not an answer of the task."""
+    """The label that the output means; None when the output is not an answer of the task."""
     text: str
     """The output as the model wrote it, without the text that ends the turn."""
     probability: float | None
-    """Of the chosen answer among the allowed ones, 0 to 1; None where nothing was chosen."""
+    """Probability of the chosen answer among the allowed ones; None where nothing was chosen."""
     probabilities: tuple[float, ...] = ()
-    """Classification: of every label, in the task's order; empty where they were not asked for."""
+    """Classification: probability of each label, in the task's order; empty where not computed."""
     references: tuple[str, ...] = ()
-    """Generation: every right answer, the target among them."""
+    """Generation: all right answers, including the target."""
     group: str = ""
     """Rows of one group are not independent: intervals draw whole groups."""
     nats: float | None = None
     """Chat and text: negative log-likelihood of what is learned, natural logarithm."""
     tokens: int = 0
-    """That `nats` is the sum over."""
+    """Tokens that `nats` is the sum over."""
     bytes: int = 0
-    """Of the same text in UTF-8."""
+    """Bytes of the same text in UTF-8."""
     ended: bool = True
-    """The model ended its answer by itself; for chat, it would end its turn after the right answer."""
+    """The model ended its answer; for chat, it would end its turn after the right answer."""
     margin: float | None = None
-    """Preference: how much higher the reward of the chosen answer is, or which way that of a single one points."""
+    """Preference: reward of the chosen minus that of the rejected answer; of a single one, signed by its thumb."""
     desirable: bool = True
     """Preference: False for a single answer with a thumb down."""
     rejected_nats: float | None = None
-    """Preference pairs: of the rejected answer, as `nats` are of the chosen one."""
+    """Preference pairs: `nats` of the rejected answer."""
     rejected_tokens: int = 0
     rejected_bytes: int = 0
     base_nats: tuple[float, ...] = ()
-    """Preference: the same of the untouched base model: of the chosen answer, and of the rejected one."""
+    """Preference: nats of the chosen and the rejected answer by the untouched base model."""
 
 
 class Judging(Value):
@@ -56,9 +56,9 @@ class Judging(Value):
 
     @classmethod
     def of(cls, recipe: Recipe) -> Judging:
-        """As the recipe's holdout is judged."""
-        confidence, seed = recipe.acceptance.confidence, recipe.splits.seed
-        return cls(task=recipe.task, confidence=confidence, seed=seed)
+        """Return how the recipe's holdout is judged."""
+        confidence = recipe.acceptance.confidence
+        return cls(task=recipe.task, confidence=confidence, seed=recipe.splits.seed)
 
     @property
     def main(self) -> str:
@@ -71,24 +71,22 @@ class Judging(Value):
 def has_shares_of(predictions: Iterable[Prediction], labels: Sequence[str]) -> bool:
     """Tell whether probabilities can be those of the labels in this order: an answer is the most probable one."""
     number = {label: place for place, label in enumerate(labels)}
-    return all(
-        len(row.probabilities) == len(labels)
-        and (
-            row.label not in number
-            or row.probabilities[number[row.label]] >= max(row.probabilities) - 1e-9
-        )
-        for row in predictions
-        if row.probabilities
-    )
+    for row in predictions:
+        shares = row.probabilities
+        if shares and len(shares) != len(labels):
+            return False
+        if shares and row.label in number and shares[number[row.label]] < max(shares) - 1e-9:
+            return False
+    return True
 
 
 def write_predictions(path: Path, predictions: Iterable[Prediction]) -> None:
-    """Write one JSON object a line, UTF-8, in the order given, without what is as by default."""
+    """Write one JSON object a line, without values that are the default."""
     defaults = {field.name: field.default for field in fields(Prediction)}
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for prediction in predictions:
-            given = to_json(prediction)
-            own = {name: value for name, value in given.items() if value != defaults[name]}
+            values = to_json(prediction).items()
+            own = {name: value for name, value in values if value != defaults[name]}
             # NaN is no JSON: better an error here than in every reader of the file.
             file.write(json.dumps(own, ensure_ascii=False, allow_nan=False) + "\n")
 

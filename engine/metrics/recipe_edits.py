@@ -1,4 +1,4 @@
-"""Edits of `method` that would help a model that learned too little or too much."""
+"""Edits of `method` for a model that learned too little or too much."""
 
 from __future__ import annotations
 
@@ -26,29 +26,28 @@ from engine.values import Value, put
 FEWEST_LOSSES: Final = 9
 """Logged training losses, three for each third of the steps."""
 FALL: Final = 0.05
-"""A fall of the training loss from the middle to the last third by this share of it is one, if it exceeds its noise."""
+"""Least fall of the training loss from the middle to the last third, as a share of it."""
 SURELY_FLAT: Final = 0.1
-"""A fall that is surely below this share is none: twice this leaves room for the noise of single batches."""
+"""A loss that surely falls by less than this share is flat: twice `FALL`, for the noise of single batches."""
 LEARNED: Final = 0.2
-"""A training loss that fell by this share since its first steps has learned something."""
+"""Least fall of the training loss since its first steps, as a share of it, of a model that has learned."""
 RISE: Final = 0.1
-"""A validation loss that ends higher than its minimum by this share of it has risen."""
+"""Least rise of the validation loss above its minimum, as a share of it."""
 FEWEST_EVALUATIONS: Final = 3
 
 
 class TrainingLosses(Value):
     start: float
-    """Over the first tenth."""
+    """Mean over the first tenth of the steps."""
     middle: float
-    """Over the middle third."""
+    """Mean over the middle third."""
     end: float
-    """Over the last third."""
+    """Mean over the last third."""
     noise: float
     """Standard error of `middle - end`."""
 
     @property
     def is_falling(self) -> bool:
-        """It fell from the middle to the last third, beyond the noise of batches."""
         return self.middle - self.end > max(FALL * self.middle, 2 * self.noise)
 
     @property
@@ -61,7 +60,6 @@ class TrainingLosses(Value):
 
     @property
     def has_diverged(self) -> bool:
-        """It ended above where it began, beyond noise."""
         return self.end - self.start > max(FALL * self.start, 2 * self.noise)
 
 
@@ -72,7 +70,7 @@ class ValidationLosses(Value):
     last_step: int
     has_risen: bool
     is_falling: bool
-    """The last is the lowest, and well below what it was at two thirds of the steps."""
+    """The last loss is the lowest, and well below that at two thirds of the steps."""
 
 
 def training_losses(history: Sequence[HistoryPoint]) -> TrainingLosses | None:
@@ -91,7 +89,7 @@ def training_losses(history: Sequence[HistoryPoint]) -> TrainingLosses | None:
 
 
 def validation_losses(history: Sequence[HistoryPoint]) -> ValidationLosses | None:
-    """Return the course of the validation loss; None where it was measured fewer than three times."""
+    """Return the course of the validation loss; None for fewer than three measurements."""
     measured = [(point.step, point.eval_loss) for point in history if point.eval_loss is not None]
     if len(measured) < FEWEST_EVALUATIONS:
         return None
@@ -114,15 +112,15 @@ SMALL_BATCH: Final = 8
 MOST_EPOCHS: Final = 10
 LONGEST: Final = 20
 FAST: Final = 10
-"""Times the usual rate, beyond which the rate itself is taken for what keeps a model from learning."""
+"""Factor above the usual rate beyond which the rate keeps a model from learning."""
 USUAL_RANK: Final = 16
 MOST_ALPHA: Final = 4096
 CHECKPOINT_GAIN: Final = 0.02
-"""Of the main metric, by which another checkpoint has to be better before it is proposed."""
+"""Least gain in the main metric of a checkpoint that is proposed."""
 
 
 def usual_rates(recipe: Recipe, training: TrainingSummary) -> tuple[float, ...]:
-    """Return the rates for the weights that were trained, and for those that the base model's name gives."""
+    """Return the usual rates for the number of trained weights, and for the number in the base model's name."""
     base, trained = recipe.base_model, training.total_parameters
     if isinstance(base, Scratch):
         return (blank_rate(trained),)
@@ -148,7 +146,7 @@ def is_fast(recipe: Recipe, training: TrainingSummary) -> bool:
 def to_learn_more(
     recipe: Recipe, training: TrainingSummary, losses: TrainingLosses | None
 ) -> tuple[RecipeEdit, ...]:
-    """Return what would make an underfitted model learn: rate and steps first, then length, then rank."""
+    """Return edits for an underfitted model: rate and steps first, then length, then rank."""
     method = recipe.method
     if (losses is not None and losses.has_diverged) or is_fast(recipe, training):
         usual = usual_rates(recipe, training)[0]
@@ -164,7 +162,7 @@ def to_learn_more(
         more = _more_steps(method, training) if training.steps < FEW_STEPS else {}
         changes |= more or (_doubled(method, training) if is_falling else {})
     if not changes and method.kind != "full" and method.rank < USUAL_RANK:
-        # A multiple of the rank, as is the alpha of each module with a rank of its own: so the effect is not lowered.
+        # A multiple of the rank, so that the effect is not lowered, also in modules with a rank of their own.
         alpha = max(2, math.ceil(method.alpha / method.rank)) * USUAL_RANK
         if method.rslora:  # its alpha is the same at every rank
             alpha = max(method.alpha, USUAL_ALPHA_OF_RSLORA)
@@ -188,12 +186,11 @@ def to_learn_less(
     has_labels: bool,
     can_choose: bool = True,
 ) -> tuple[RecipeEdit, ...]:
-    """Return what would keep an overfitted model from learning rows by heart; nothing where no edit is known to.
+    """Return edits for an overfitted model; nothing where no edit is known to help.
 
-    Where the kept checkpoints were judged, they decide: fewer epochs help only if one of them was better. The
-    validation loss alone decides nothing where labels are chosen: it rises long before answers get worse, and the
-    step of its minimum scores less on average (docs/explanation/defaults.md). Where validation
-    rows are too few for `can_choose`, their loss decides nothing and is not to choose a checkpoint either.
+    Judged checkpoints decide: fewer epochs help only if one of them was better. The validation loss alone decides
+    nothing for tasks with labels: it rises long before answers get worse, and the step of its minimum scores less on
+    average (docs/explanation/defaults.md). Without `can_choose` there are too few validation rows for their loss.
     """
     if checkpoints.are_compared:
         better = checkpoints.better
@@ -202,18 +199,18 @@ def to_learn_less(
         at_minimum = losses is not None and losses.lowest_step == better.step
         if method.keep == "last" and at_minimum and can_choose:
             return to_keep(method, "best")
-        # Whole epochs, unless these are as long as the training was.
-        epochs, whole = better.epoch, float(round(better.epoch))
-        if method.tokens is None and 1 <= whole < training.epochs:
-            epochs = whole
-        # The lowest validation loss keeps the one that is kept now, unless training ends before it.
-        is_behind = better.step > checkpoints.kept_step
-        kept = {"keep": "last"} if method.keep == "best" and is_behind else {}
+        # Full epochs, unless these are as long as the training was.
+        epochs, rounded = better.epoch, float(round(better.epoch))
+        if method.tokens is None and 1 <= rounded < training.epochs:
+            epochs = rounded
+        # By the lowest validation loss the same checkpoint would be kept, unless training ends before it.
+        is_later = better.step > checkpoints.kept_step
+        kept = {"keep": "last"} if method.keep == "best" and is_later else {}
         return _edits(method, _length(method, training, epochs) | kept)
     if losses is not None:
         has_turned = losses.has_risen and training.kept_step > losses.lowest_step
         return to_keep(method, "best") if has_turned and not has_labels else ()
-    # Without validation rows, `best` draws them from the training rows.
+    # Without validation rows, `keep: best` takes some of the training rows.
     if can_choose and (kept_best := to_keep(method, "best")):
         return kept_best
     epochs = _epochs(method, training)
@@ -240,7 +237,7 @@ class Checkpoints(Value):
 
     @property
     def better(self) -> CheckpointScore | None:
-        """The best one, the first of equals, if it is better than the model by `CHECKPOINT_GAIN`."""
+        """Return the best checkpoint, the first of equals, if it is better than the kept one by `CHECKPOINT_GAIN`."""
         if self.kept is None:
             return None
         best = max(self._known, key=lambda one: (self._goodness(one), -one.step))
@@ -261,7 +258,7 @@ def edit_of(key: str, current: object, proposed: object) -> RecipeEdit:
 
 
 def yaml_of(edits: Iterable[RecipeEdit]) -> str:
-    """Return edits as they are pasted into a recipe: a line for each section, `method: {epochs: 5}`."""
+    """Return edits as text for a recipe: a line for each section, `method: {epochs: 5}`."""
 
     def flow(node: Any) -> str:
         if isinstance(node, str):
@@ -275,11 +272,11 @@ def yaml_of(edits: Iterable[RecipeEdit]) -> str:
 
 
 def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
-    """Smaller batches, which cost an adapter nothing, and as many epochs as then give the wanted steps.
+    """Return smaller batches, which cost an adapter nothing, and the epochs that then give the wanted steps.
 
-    Never fewer epochs than were trained; and the batches as they are where smaller ones give no more steps.
+    Never fewer epochs than were trained; no smaller batches where these give no more steps.
     """
-    # Batches of about `SMALL_BATCH` rows, in whole passes of `micro_batch_size`, which memory may bound.
+    # Batches of about `SMALL_BATCH` rows, a multiple of `micro_batch_size`, which memory may bound.
     micro = min(method.micro_batch_size, SMALL_BATCH)
     small = micro * math.ceil(SMALL_BATCH / micro)
     is_smaller = method.kind != "full" and small < method.batch_size
@@ -300,10 +297,10 @@ def _more_steps(method: Method, training: TrainingSummary) -> dict[str, Any]:
 def _length(
     method: Method, training: TrainingSummary, epochs: float, *, batch: int | None = None
 ) -> dict[str, Any]:
-    """Return the keys that say how long is trained, with their values for so many epochs.
+    """Return the keys that set the length of a training, with their values for so many epochs.
 
-    `epochs` or `tokens`; and bounds of the number of steps, which would undo them. Nothing where so long is trained
-    already: bounds may have made more or fewer epochs than `epochs` says.
+    These are `epochs` or `tokens`, and bounds of the number of steps that would undo them. Nothing where the training
+    has that length already: bounds may have made more or fewer epochs than `epochs`.
     """
     if method.tokens is not None:
         a_step = method.batch_size * method.max_length
@@ -315,7 +312,7 @@ def _length(
     usual = math.ceil(method.epochs * each)
     if steps == planned:
         return {}
-    # Bounds may have made more or fewer steps than the epochs, which are then enough, or few enough, as they are.
+    # Where bounds made more or fewer steps than the epochs, these may be right already.
     changes: dict[str, Any] = {}
     if steps != usual and (steps > usual) == (steps > planned):
         changes["epochs"] = round(epochs, 1) if epochs >= 1 else float(f"{epochs:.2g}")
@@ -331,7 +328,7 @@ def _steps_of_epoch(training: TrainingSummary, batch: int) -> int:
 
 
 def _planned_steps(method: Method, training: TrainingSummary, batch: int) -> int:
-    """Return the steps of a training in batches of such a size, all else as it is."""
+    """Return the steps of the training in batches of another size."""
     epochs = method.epochs if method.tokens is None else _epochs(method, training)
     steps = math.ceil(epochs * _steps_of_epoch(training, batch))
     steps = max(1, steps, method.min_steps or 1)
@@ -339,9 +336,9 @@ def _planned_steps(method: Method, training: TrainingSummary, batch: int) -> int
 
 
 def _epochs(method: Method, training: TrainingSummary) -> float:
-    """Return how often rows were to be seen: bounds of the number of steps may have changed what `epochs` says."""
+    """Return the planned epochs: bounds of the number of steps may have made others than `epochs`."""
     if method.tokens is not None:
-        # Only packed rows are counted in tokens, and these are full.
+        # Only packed rows, which are full, are counted in tokens.
         return method.tokens / (max(1, training.rows) * method.max_length)
     is_bounded = method.min_steps is not None or method.max_steps is not None
     return training.epochs if is_bounded and not training.stopped_early else method.epochs
@@ -364,6 +361,6 @@ def _edits(method: Method, changes: Mapping[str, Any]) -> tuple[RecipeEdit, ...]
 
 def written(value: object) -> str:
     if isinstance(value, float):
-        # All digits and no exponent, which some readers of YAML take for a text.
+        # without an exponent, which some readers of YAML take for a text
         return f"{Decimal(repr(value)):f}".removesuffix(".0")
     return str(value)

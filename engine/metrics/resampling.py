@@ -1,16 +1,16 @@
-"""Intervals and p-values of all kinds from weighted sums of row statistics, and differences of models on the same rows.
+"""Intervals and p-values from weighted sums of row statistics, and differences of models on the same rows.
 
 Intervals come from the Bayesian bootstrap (Rubin 1981: every row gets a random weight from a unit
 exponential) over the rows and two more. An ordinary bootstrap of rows that are all right returns
 the same number 2,000 times, an interval of width zero; two pseudo-rows keep it honest, as the
 Wilson and Agresti-Coull intervals do for one proportion, and Bonett and Price (2012) for two paired
 ones. For one model: one row it gets right and one it gets wrong. For two models compared on the
-same rows: one row that only the first gets right and one that only the second gets right. Which
-rows these are is drawn anew in every draw, from each label (or field) as often. Where rows have groups, the weights,
-the swaps and the two pseudo-rows are of whole groups: 40 rows of 4 groups that are all right are 4 observations.
+same rows: one row that only the first gets right and one that only the second gets right. These
+rows are drawn anew in every draw, from each label (or field) as often. Where rows have groups, the weights,
+the swaps and the two pseudo-rows are of groups: 40 rows of 4 groups that are all right are 4 observations.
 
-Measured by `benchmarks/interval_coverage.py` at a nominal 95 %: intervals lay wholly above the truth, which lets a bad
-model through a `lower_bound` gate, in at most 3.0 % of simulated holdouts, those of an ordinary bootstrap in 65 %.
+Measured by `benchmarks/interval_coverage.py` at a nominal 95 %: in at most 3.0 % of simulated holdouts the interval
+was above the truth, so that a bad model passes a `lower_bound` gate; in 65 % with an ordinary bootstrap.
 """
 
 import sys
@@ -31,11 +31,11 @@ from engine.values import Value, replace
 
 
 class Difference(Value):
-    """First minus second on one metric, in the metric's own unit; whether more is better is not part of it."""
+    """First minus second on one metric, in the metric's own unit, whether more is better or not."""
 
     metric: Metric
     p_value: float | None
-    """Of no difference at all; None where the difference is undefined."""
+    """Of no difference; None where the difference is undefined."""
     test: str
 
 
@@ -49,33 +49,30 @@ class PairedTables(Value):
 def pair[Rows: (Sequence[Prediction], RowStatistics)](
     first: Rows, second: Rows, judging: Judging
 ) -> PairedTables:
-    """Prepare two models' predictions, or what is kept of them, for differences on any number of metrics."""
+    """Prepare two models' predictions, or their row statistics, for differences on any number of metrics."""
     if not isinstance(first, RowStatistics) and not isinstance(second, RowStatistics):
         second = same_rows(first, second)
-    kept = [
-        one if isinstance(one, RowStatistics) else statistics_of(one, judging.task)
-        for one in (first, second)
+    sides = [
+        side if isinstance(side, RowStatistics) else statistics_of(side, judging.task)
+        for side in (first, second)
     ]
-    if len(kept[0]) != len(kept[1]):
+    if len(sides[0]) != len(sides[1]):
         raise ValueError("models to compare answered different rows")
-    # Without the probabilities of all labels of both models, Brier scores are of answers.
-    is_plain = not all(side.has_shares for side in kept)
-    one, two = ((side.plain or side.table) if is_plain else side.table for side in kept)
+    # Unless both models have the probabilities of all labels, Brier scores are of answers.
+    is_plain = not all(side.has_shares for side in sides)
+    one, two = ((side.plain or side.table) if is_plain else side.table for side in sides)
     family = family_of(judging.task)
-    named = zip(family.measures(one), family.measures(two), strict=True)
+    pairs = zip(family.measures(one), family.measures(two), strict=True)
     # One set of weights for both models: what they have in common cancels in each draw.
     drawn = draw(one, two, seed=judging.seed) if one.rows else ()
-    measures = {measures[0].name: measures for measures in named}
+    measures = {pair[0].name: pair for pair in pairs}
     return PairedTables(tables=(one, two), measures=measures, drawn=drawn, judging=judging)
 
 
 def paired_difference(
     name: str, first: Sequence[Prediction], second: Sequence[Prediction], judging: Judging
 ) -> Difference:
-    """Subtract `second` from `first` on the metric called `name`, over rows paired by id.
-
-    KeyError for a metric that the kind of task does not have.
-    """
+    """Subtract `second` from `first` on a metric. KeyError for one that the kind of task does not have."""
     return difference(name, pair(first, second, judging))
 
 
@@ -97,24 +94,22 @@ def difference(name: str, models: PairedTables, *, with_test: bool = True) -> Di
         method=method(models.tables[0], paired=True),
     )
     metric = Metric(name=name, value=point, n=n, interval=interval if enough else None)
-    if not with_test:
-        return Difference(metric=metric, p_value=None, test="")
-    p_value, test = _p_value(measures, models, point=point)
+    p_value, test = _p_value(measures, models, point=point) if with_test else (None, "")
     return Difference(metric=metric, p_value=p_value, test=test)
 
 
 def statistics_of(rows: Sequence[Prediction], task: Task) -> RowStatistics:
-    """Return what is kept of a model's predictions.
+    """Return the row statistics of a model's predictions.
 
     `has_shares` is false where some rows lack the probabilities of all labels, or where these are of other labels or in
     another order: files of answers do not name them.
     """
-    family, given = family_of(task), [bool(row.probabilities) for row in rows]
+    family, have_shares = family_of(task), [bool(row.probabilities) for row in rows]
     plain = [replace(row, probabilities=()) for row in rows]
     return RowStatistics(
         table=family.tabulate(rows, task),
-        plain=family.tabulate(plain, task) if any(given) else None,
-        has_shares=all(given) and has_shares_of(rows, task.labels),
+        plain=family.tabulate(plain, task) if any(have_shares) else None,
+        has_shares=all(have_shares) and has_shares_of(rows, task.labels),
     )
 
 
@@ -138,17 +133,14 @@ def _p_value(
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Compute the exact two-sided p-value: twice the smaller binomial tail of discordant rows.
-
-    What is too small for a number is the smallest one, never 0.
-    """
+    """Compute the exact two-sided p-value, never 0: twice the smaller binomial tail of discordant rows."""
     tail = 2 * float(bdtr(min(gained, lost), gained + lost, 0.5))
     return min(1.0, max(tail, sys.float_info.min))
 
 
 DRAWS = 2000
 MOST_NUMBERS = 4_000_000
-"""Weights held at one time: 32 MB."""
+"""Weights in memory at one time: 32 MB."""
 
 
 def method(table: Table, *, paired: bool = False) -> str:
@@ -159,10 +151,7 @@ def method(table: Table, *, paired: bool = False) -> str:
 
 
 def draw(*tables: Table, seed: int) -> tuple[Sums, ...]:
-    """Draw weighted sums, of leading shape (DRAWS,) for each of one or two models on the same rows.
-
-    All models have the same weights. Needs at least one row.
-    """
+    """Draw weighted sums, of leading shape (DRAWS,), with the same weights for one or two models on the same rows."""
     random = np.random.default_rng(seed)
     units = [by_group(table) for table in tables]
     totals = _weighted([unit.answered for unit in units], random)
@@ -178,10 +167,10 @@ def draw(*tables: Table, seed: int) -> tuple[Sums, ...]:
 
 
 def _pools(table: Table) -> list[Floats]:
-    """Return the rows (or groups) of each label or field, those of none, as far as there are; else all of them.
+    """Return the rows (or groups) of each label or field and those of none; all in one pool without labels.
 
-    An added row is drawn from each alike: drawn from all rows, it would seldom be of a rare label, whose few rows may
-    all be right, and would say nothing of how sure a mean over labels is.
+    An added row is drawn from each pool alike: drawn from all rows, it would seldom be of a rare label, whose few rows
+    may all be right, and a mean over labels would look too certain.
     """
     units = np.arange(table.rows) if table.groups is None else table.groups
     if not table.names or "support" not in table.columns:
@@ -207,9 +196,8 @@ def swap(first: Table, second: Table, *, seed: int) -> tuple[Sums, Sums]:
     random = np.random.default_rng(seed)
     units = [by_group(table) for table in (first, second)]
     change = sparse.csr_array(units[1].answered - units[0].answered)
-    # A sparse difference stores zeros; the next line asks which rows have entries at all.
+    # Rows answered alike, usually most, change nothing when they are swapped.
     change.eliminate_zeros()
-    # Rows answered alike change nothing when they are swapped, and are usually most of them.
     change = change[np.flatnonzero(np.diff(change.indptr))]
     moved = np.zeros((DRAWS, change.shape[1]))
     for part in _parts(change.shape[0]):
@@ -222,7 +210,7 @@ def swap(first: Table, second: Table, *, seed: int) -> tuple[Sums, Sums]:
 def percentile_interval(
     values: Floats, point: float, *, confidence: float, method: str
 ) -> Interval:
-    """Cut the tails off drawn values, shape (draws,); the interval always holds the point."""
+    """Cut the tails off drawn values, shape (draws,); the interval always contains the point."""
     tail = (1 - confidence) / 2
     low, high = (float(bound) for bound in np.quantile(values, (tail, 1 - tail)))
     return Interval(
@@ -231,7 +219,7 @@ def percentile_interval(
 
 
 def by_group(table: Table) -> Table:
-    """Sum the rows of each group; the table itself where rows have none."""
+    """Sum the rows of each group; return the table itself without groups."""
     if table.groups is None:
         return table
     ones, rows = np.ones(table.rows), np.arange(table.rows)
@@ -259,7 +247,7 @@ def _weighted(parts: list[Sparse], random: Any) -> list[Floats]:
 
 
 def _distinct(matrix: Sparse) -> tuple[Sparse, Floats]:
-    """Put equal rows together: one of each, and how many there are (their weights add up)."""
+    """Merge equal rows: return one of each, and their counts (weights add up)."""
     # Sums of floats depend on their order: equal rows must be added up alike.
     matrix.sort_indices()
     mark = matrix @ np.random.default_rng(0).random(matrix.shape[1])
@@ -267,7 +255,7 @@ def _distinct(matrix: Sparse) -> tuple[Sparse, Floats]:
         mark, return_index=True, return_inverse=True, return_counts=True
     )
     kept = matrix[first]
-    # Different rows may share a mark by chance; then nothing is put together.
+    # Different rows may share a mark by chance; then nothing is merged.
     if first.size == matrix.shape[0] or (kept[place] != matrix).nnz:
         return matrix, np.ones(matrix.shape[0])
     return kept, counts.astype(float)

@@ -17,18 +17,16 @@ if TYPE_CHECKING:
 
 
 def score(predictions: Sequence[Prediction] | RowStatistics, judging: Judging) -> Scores:
-    """Judge one model's predictions, or what is kept of them, by every metric of the task's kind.
+    """Compute every metric of the task's kind, with its interval, of one model's predictions.
 
-    `confidence` is that of two-sided intervals, such as 0.95; `seed` fixes the draws behind them.
-    Where a number would stand on nothing it is None with the reason.
+    A number without rows is None, with the reason.
     """
     from engine.metrics.families import classification, family_of, labels
     from engine.metrics.table import RowStatistics  # brings numpy
 
     task = judging.task
-    family = family_of(task)
-    is_kept = isinstance(predictions, RowStatistics)
-    table = predictions.table if is_kept else family.tabulate(predictions, task)  # type: ignore[union-attr,arg-type]
+    family, rows = family_of(task), predictions
+    table = rows.table if isinstance(rows, RowStatistics) else family.tabulate(rows, task)
     sums = table.sums()
     return Scores(
         rows=len(predictions),
@@ -42,14 +40,14 @@ def score(predictions: Sequence[Prediction] | RowStatistics, judging: Judging) -
 
 
 def values_of(predictions: Sequence[Prediction], task: Task) -> dict[str, float]:
-    """Compute every metric of the task's kind without its interval; those that are undefined are left out."""
+    """Compute every metric of the task's kind without its interval, except undefined ones."""
     from engine.metrics.families import family_of  # brings numpy
 
     family = family_of(task)
     table = family.tabulate(predictions, task)
     sums = table.sums()
-    found = ((measure.name, *measure.of(sums)) for measure in family.measures(table))
-    return {name: value for name, value, _ in found if value is not None}
+    values = {measure.name: measure.of(sums)[0] for measure in family.measures(table)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def metrics_of(
@@ -69,8 +67,7 @@ def metrics_of(
         if table.groups is None and measure.f1 is not None:
             right, wrong = (int(part(sums)) for part in measure.f1)
             return wilson_f1(right, wrong, confidence=confidence)
-        # Only where a metric has no closed form, and once for all of them: the draws are what
-        # takes time.
+        # The draws take the time: they are made once, and only for metrics without a closed form.
         if not drawn:
             drawn.extend(draw(table, seed=seed))
         values = measure.drawn(drawn[0], sums)
@@ -85,16 +82,13 @@ def metrics_of(
 
 
 def named_metrics(scores: Scores, *, free: Scores | None = None) -> dict[str, Metric]:
-    """Index metrics by name; what only free decoding tells is taken from there where it is given.
+    """Index metrics by name, with those of `FREE` taken from free decoding where it was measured.
 
-    Constrained decoding can only answer in the task's form, so its own rate of valid output is 1
-    whatever the model is worth. What a caller without a grammar gets is what free decoding shows.
+    Constrained decoding only answers in the task's form, so its rate of valid output is 1 for every model. Users
+    without a grammar get what free decoding shows.
     """
-    metrics = {metric.name: metric for metric in scores.metrics}
-    if free is not None:
-        found = {metric.name: metric for metric in free.metrics}
-        metrics |= {name: found[name] for name in FREE if name in found}
-    return metrics
+    freely = [] if free is None else [metric for metric in free.metrics if metric.name in FREE]
+    return {metric.name: metric for metric in (*scores.metrics, *freely)}
 
 
 def agreement(
@@ -104,12 +98,7 @@ def agreement(
 
     An output that is no answer agrees only with the very same text. Undefined for kinds without answers, chat and text.
     """
-    from engine.metrics.table import (
-        flags,
-        make_table,
-        same_rows,
-        share_of_rows,  # brings numpy
-    )
+    from engine.metrics.table import flags, make_table, same_rows, share_of_rows  # brings numpy
 
     pairs = list(zip(first, same_rows(first, second), strict=True))
     if any(row.nats is not None for row in first):
@@ -120,6 +109,5 @@ def agreement(
         for one, two in pairs
     ]
     table = make_table(first, {"same": flags(same)})
-    measure = share_of_rows("agreement", "same")
-    (metric,) = metrics_of(table, (measure,), confidence=confidence, seed=seed)
-    return metric
+    measures = [share_of_rows("agreement", "same")]
+    return metrics_of(table, measures, confidence=confidence, seed=seed)[0]

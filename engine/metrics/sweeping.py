@@ -1,7 +1,8 @@
-"""Choosing among the settings of a sweep by their models' answers to the same validation rows."""
+"""Learning curves, seeds and sweeps: several trainings compared by their answers to the same rows."""
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import fmean, stdev
 from typing import Any
 
@@ -19,16 +20,14 @@ from engine.evidence import (
 )
 from engine.metrics.predictions import Judging, Prediction
 from engine.metrics.scoring import score
+from engine.metrics.verdict import corrected_confidence
 from engine.values import Value, bounds, decimal, replace
 
 SHARES = (0.25, 0.5, 1.0)
-"""Of the training rows; each holds the rows of the smaller ones."""
-
+"""Shares of the training rows; each includes the rows of the smaller ones."""
 SMALL_GAIN = 0.02
 """A doubling of the rows that surely gains less than this is called flat."""
 FEW_ROWS = 10
-
-TWO = 2
 CALLED = {"tfidf_svm": "the SVM", "tuned": "the tuned model"}
 METRICS_CALLED = {"macro_f1": "macro-F1", "field_f1": "field F1"}
 
@@ -37,7 +36,7 @@ class ShareResult(Value):
     share: float
     rows: int
     predictions: Sequence[Prediction]
-    """On the same rows, by id, at every share."""
+    """Answers to the same rows at every share."""
 
 
 def learning_curve(
@@ -45,31 +44,27 @@ def learning_curve(
 ) -> LearningCurve:
     """Return the curve of a model, its shares ascending, and whether its last step still gained.
 
-    `rising` is True where the interval of the last gain lies above 0, False where it lies below
-    0.02 (a doubling that is not worth its labelling) and holds 0, and None where the judged
-    rows cannot tell. `rising_classes` are those whose F1 rose in the same sense, each on at least
-    ten judged rows.
+    `rising` is True where the interval of the last gain is above 0, False where it includes 0 and is below 0.02 (a
+    doubling that is not worth its labelling), and None where the rows do not decide. `rising_classes` are those whose
+    F1 rose in the same sense, each on at least ten judged rows.
     """
     points = tuple(
         CurvePoint(share=item.share, rows=item.rows, scores=score(item.predictions, judging))
         for item in judged
     )
-    metric, reason = judging.main, ""
-    gains = dict[str, Metric]()
-    if len(judged) > 1:
-        gains = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
-    gain = gains.get(metric)
-    if gain is None:  # a step has two ends
-        reason = "fewer than two trainings to compare"
-    elif gain.value is None:
-        last = points[-1].scores.metric(metric)
-        reason = last.undefined or f"{metric} is undefined for one of the last two"
-    elif gain.interval is None:
-        reason = "the judged rows, or groups of them, are too few for an interval"
-    if gain is None or gain.value is None or gain.interval is None:
-        return unknown_curve(model, points, judged_on=judged_on, reason=reason)
-    interval = gain.interval
-    many = [row.label for row in points[-1].scores.classes if row.support >= FEW_ROWS]
+    metric = judging.main
+    unknown = partial(unknown_curve, model, points, judged_on=judged_on)
+    if len(judged) <= 1:
+        return unknown(reason="fewer than two trainings to compare")
+    gains = last_gains(judged[-2].predictions, judged[-1].predictions, judging)
+    gain, last = gains[metric], points[-1].scores
+    if gain.value is None:
+        why = last.metric(metric).undefined or f"{metric} is undefined for one of the last two"
+        return unknown(reason=why)
+    if (interval := gain.interval) is None:
+        why = "the judged rows, or groups of them, are too few for an interval"
+        return unknown(reason=why)
+    many = [row.label for row in last.classes if row.support >= FEW_ROWS]
     classes = {label: gains[f"f1.{label}"] for label in many if f"f1.{label}" in gains}
     values = {label: one.value for label, one in classes.items() if one.value is not None}
     before, after = (round(100 * point.share) for point in points[-2:])
@@ -86,7 +81,7 @@ def learning_curve(
     else:
         message = (
             f"whether more rows would help {called_model} cannot be decided with "
-            f"{points[-1].scores.rows} judged rows: {step} {bounds(interval.low, interval.high)}"
+            f"{last.rows} judged rows: {step} {bounds(interval.low, interval.high)}"
         )
     return LearningCurve(
         model=model,
@@ -103,18 +98,16 @@ def learning_curve(
 def last_gains(
     smaller: Sequence[Prediction], larger: Sequence[Prediction], judging: Judging
 ) -> dict[str, Metric]:
-    """Return what the larger part gained over the smaller, by metric: the main one, and `f1.LABEL` of each label.
+    """Return the gains of the larger part over the smaller one, in the main metric and in `f1.LABEL` of each label.
 
-    All intervals stand on the same draws of the paired Bayesian bootstrap; a gain is positive where
-    the larger part is better.
+    All intervals are from the same draws of the paired Bayesian bootstrap; a positive gain means that the larger part
+    is better.
     """
     from engine.metrics.resampling import difference, pair  # brings numpy
 
-    # Turned around where less is better: a gain is then positive all the same.
     main = judging.main
-    models = pair(
-        *((smaller, larger) if judging.is_lower_better(main) else (larger, smaller)), judging
-    )
+    parts = (smaller, larger) if judging.is_lower_better(main) else (larger, smaller)
+    models = pair(*parts, judging)
     names = (main, *(name for name in models.measures if name.startswith("f1.")))
     return {name: difference(name, models, with_test=False).metric for name in names}
 
@@ -133,41 +126,41 @@ def unknown_curve(
 
 
 def spread_of(runs: Sequence[SeedScores]) -> tuple[SeedSpread, ...]:
-    """Return mean and deviation of each metric that every seed's model has a value of; of one seed none."""
-    if len(runs) < TWO:
+    """Return mean and deviation of each metric that every seed's model has a value of; nothing for one seed."""
+    if len(runs) <= 1:
         return ()
-    found: list[SeedSpread] = []
+    spreads: list[SeedSpread] = []
     for name in [metric.name for metric in runs[0].metrics]:
         same = [metric for run in runs for metric in run.metrics if metric.name == name]
         known = [metric.value for metric in same if metric.value is not None]
         if len(known) == len(runs):
             mean, ends = fmean(known), {"low": min(known), "high": max(known)}
-            found.append(SeedSpread(metric=name, mean=mean, deviation=stdev(known), **ends))
-    return tuple(found)
+            spreads.append(SeedSpread(metric=name, mean=mean, deviation=stdev(known), **ends))
+    return tuple(spreads)
 
 
 class SettingResult(Value):
     values: Mapping[str, Any]
-    """Of the keys that a setting has to say."""
+    """Values by key of the recipe."""
     training: TrainingSummary | None
     predictions: Sequence[Prediction] = ()
-    """On the same rows, by id, for every setting."""
+    """Answers to the same rows for every setting."""
     failed: str = ""
 
 
 def choose(judged: Sequence[SettingResult], judging: Judging, metric: str) -> SweepResult:
-    """Return every setting's score, and which one is best. StageError B419 where the metric is undefined for all.
+    """Return every setting's score, and the best setting. StageError B419 where the metric is undefined for all.
 
-    Ties go to the lower validation loss, then to the earlier setting. `behind` of the others says how much
-    worse than the best they are; an interval that reaches zero or below does not tell them from it.
+    Ties go to the lower validation loss, then to the earlier setting. `behind` of the others is how much worse than
+    the best they are; an interval that reaches zero or below does not prove that they are worse.
     """
     settings, is_lower = list[SweepSetting](), judging.is_lower_better(metric)
-    for one in judged:
-        training, undefined = one.training, one.failed or "not measured"
-        scores = None if one.failed else score(one.predictions, judging)
-        missing = Metric.missing(metric, undefined)
+    for result in judged:
+        training = result.training
+        scores = None if result.failed else score(result.predictions, judging)
+        missing = Metric.missing(metric, result.failed or "not measured")
         setting = SweepSetting(
-            values=dict(one.values),
+            values=dict(result.values),
             metric=find_metric(scores, metric) or missing,
             validation_loss=training.kept_loss if training else None,
             trainable_parameters=training.trainable_parameters if training else None,
@@ -190,13 +183,12 @@ def choose(judged: Sequence[SettingResult], judging: Judging, metric: str) -> Sw
     from engine.metrics.resampling import difference, pair  # brings numpy
 
     # One comparison for each setting but the best.
-    confidence = 1 - (1 - judging.confidence) / max(1, len(known) - 1)
+    confidence = corrected_confidence(judging.confidence, max(1, len(known) - 1))
     together = replace(judging, confidence=confidence)
-    more = judged[best].predictions
+    best_rows = judged[best].predictions
     for number in (number for number in known if number != best):
-        less = judged[number].predictions
-        # Positive whichever way is better.
-        models = pair(*((less, more) if is_lower else (more, less)), together)
+        rows = judged[number].predictions
+        models = pair(*((rows, best_rows) if is_lower else (best_rows, rows)), together)
         behind = difference(metric, models, with_test=False).metric
         settings[number] = replace(settings[number], behind=behind)
-    return SweepResult(metric=metric, rows=len(more), chosen=best, settings=tuple(settings))
+    return SweepResult(metric=metric, rows=len(best_rows), chosen=best, settings=tuple(settings))

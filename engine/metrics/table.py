@@ -1,7 +1,7 @@
-"""Row statistics: what every metric is made of, for one model's answers on a set of rows.
+"""Row statistics, from which all metrics are computed, of one model's answers to a set of rows.
 
-Each row is a row of numbers: as the model answered it, as if it had answered right, and as if wrong. One sum of rows
-gives a value, thousands of weighted sums its interval. The matrices are sparse: a row touches few columns.
+Each row has numbers for the model's answer, for a right answer and for a wrong one. The sum over rows gives a metric's
+value, thousands of weighted sums its interval. The matrices are sparse: a row has entries in few columns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from engine.metrics.predictions import Prediction
 from engine.values import Value, replace
 
 Of = Callable[["Sums"], "Floats"]
-"""What is read from sums: shape (…)."""
+"""Function of sums, with a result of shape (…)."""
 
 
 def rows(sums: Sums) -> Floats:
@@ -30,7 +30,7 @@ def no_rows(sums: Sums) -> str:
 
 
 def unless(of: Of, why: str) -> Callable[[Sums], str]:
-    """Return a function that names the reason why rows of which `of` counts nothing have no value."""
+    """Return a function that gives the reason for rows without a value: `why` where `of` counts none."""
     return lambda sums: no_rows(sums) or ("" if np.any(of(sums) > 0) else why)
 
 
@@ -40,20 +40,20 @@ class Measure(Value):
     """For every leading entry of the sums; a ratio over nothing counts as 0, as in scikit-learn."""
     n: Of = rows
     undefined: Callable[[Sums], str] = no_rows
-    """Why there is no value on these rows; empty where there is one."""
+    """Reason why these rows have no value; empty where they have one."""
     share: tuple[Of, Of] | None = None
     """(hits, trials) of a plain proportion of independent trials: Wilson's interval holds."""
     f1: tuple[Of, Of] | None = None
-    """(true positives, false ones of both sorts) of an F1 of single answers."""
+    """(true positives, false positives and negatives) of an F1 of single answers."""
     of_rows: str = ""
-    """A share of all rows: the column, 0 or 1 a row, that tells the hits. McNemar's test holds."""
+    """For a share of all rows: the column of hits, 0 or 1 a row. McNemar's test holds."""
     widening: Of | None = None
-    """By how much drawn values, which are shares, spread too little about their mean; None where they do not."""
+    """Factor by which drawn values, which are shares, spread too little about their mean."""
     least_units: int = 1
     """With fewer rows there is no interval; with fewer than two groups there never is."""
 
     def has_interval(self, table: Table) -> bool:
-        """Tell whether there are enough independent rows to say how sure the value is."""
+        """Tell whether there are enough independent rows for an interval."""
         return table.units >= (self.least_units if table.groups is None else 2)
 
     def of(self, sums: Sums) -> tuple[float | None, str]:
@@ -80,9 +80,9 @@ def ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
 
 
-def above_rounding(value: Floats, whole: Floats) -> Floats:
-    """Return what is left of `whole`; a rest that is nothing but rounding is 0."""
-    return np.where(value > 1e-12 * whole, value, 0.0)
+def above_rounding(value: Floats, scale: Floats) -> Floats:
+    """Return a difference of numbers of that scale; 0 where it is rounding only."""
+    return np.where(value > 1e-12 * scale, value, 0.0)
 
 
 def share_of_rows(name: str, column: str) -> Measure:
@@ -110,14 +110,14 @@ class Column(Value, kw_only=False):
 
 
 def flags(values: Iterable[object], *, right: bool = True) -> Column:
-    """Return a statistic that is 1 or 0, as `right` says for every right answer and not for any wrong one."""
+    """Return a statistic of 1 and 0: `right` for right answers, the opposite for wrong ones."""
     answered = np.array([bool(value) for value in values], dtype=float)
     yes, no = np.ones(answered.size), np.zeros(answered.size)
     return Column(answered, yes, no) if right else Column(answered, no, yes)
 
 
 class Sums(Value, kw_only=False):
-    """Sums of row statistics, by name; any number of leading axes, one entry a resample."""
+    """Sums of row statistics by name, with any number of leading axes, such as one for resamples."""
 
     values: Floats
     """Shape (…, columns)."""
@@ -125,7 +125,6 @@ class Sums(Value, kw_only=False):
     """First column and width of each block; None for a single number."""
 
     def __getitem__(self, name: str) -> Floats:
-        """The sums of one block: shape (…), or (…, places)."""
         first, width = self.columns[name]
         if width is None:
             return self.values[..., first]
@@ -139,9 +138,9 @@ class Table(Value):
     right: Sparse
     wrong: Sparse
     groups: Floats | None
-    """Shape (rows,): the number of each row's group; None where every row stands for itself."""
+    """Shape (rows,): the number of each row's group; None where rows are independent."""
     names: tuple[str, ...] = ()
-    """Of the places of blocks that have several: labels or fields."""
+    """Names of the places of blocks with several places: labels or fields."""
 
     @property
     def rows(self) -> int:
@@ -149,33 +148,32 @@ class Table(Value):
 
     @property
     def units(self) -> int:
-        """How many things were drawn independently: groups, or rows where there are none."""
+        """Return the number of independent draws: of groups, or of rows where there are none."""
         return self.rows if self.groups is None else int(self.groups.max()) + 1
 
     def sums(self) -> Sums:
         return Sums(np.asarray(self.answered.sum(axis=0), dtype=float), self.columns)
 
     def block(self, name: str) -> Sparse:
-        """Return a statistic of several places, of every row, shape (rows, places)."""
+        """Return a statistic of several places, shape (rows, places)."""
         first, width = self.columns[name]
         return self.answered[:, first : first + (width or 0)]
 
     def column(self, name: str) -> Floats:
-        """Return one statistic of every row, shape (rows,)."""
-        first, _ = self.columns[name]
-        return np.asarray(self.answered[:, [first]].toarray()[:, 0])
+        """Return a statistic of one place, shape (rows,)."""
+        return np.asarray(self.answered[:, [self.columns[name][0]]].toarray()[:, 0])
 
 
 class RowStatistics(Value):
-    """One model's answers to some rows without a text: all that scores, differences and agreement are made of."""
+    """One model's answers without texts: all that scores, differences and agreement are computed from."""
 
     table: Table
     plain: Table | None = None
-    """The same as if no row had the probabilities of all labels; None where none has."""
+    """Statistics without the probabilities of all labels; None where no row has these."""
     has_shares: bool = False
     """Every row has these probabilities, and they are those of the task's labels."""
     answers: tuple[int, ...] = ()
-    """A number for each row's answer, the same for the same answer; empty for kinds that have none."""
+    """A number for each row's answer, equal for equal answers; empty for kinds without answers."""
 
     def __len__(self) -> int:
         return self.table.rows
@@ -184,7 +182,7 @@ class RowStatistics(Value):
 def make_table(
     predictions: Sequence[Prediction], columns: Mapping[str, Column], *, names: Sequence[str] = ()
 ) -> Table:
-    """Put statistics side by side, the number of rows first."""
+    """Join statistics, the number of rows first."""
     columns = {"rows": Column(np.ones(len(predictions))), **columns}
     places: dict[str, tuple[int, int | None]] = {}
     at = 0
@@ -194,16 +192,16 @@ def make_table(
         at += 1 if width is None else width
     return Table(
         columns=places,
-        answered=_beside(one.answered for one in columns.values()),
-        right=_beside(one.answered if one.right is None else one.right for one in columns.values()),
-        wrong=_beside(one.answered if one.wrong is None else one.wrong for one in columns.values()),
+        answered=_joined(one.answered for one in columns.values()),
+        right=_joined(one.answered if one.right is None else one.right for one in columns.values()),
+        wrong=_joined(one.answered if one.wrong is None else one.wrong for one in columns.values()),
         groups=group_numbers([prediction.group for prediction in predictions]),
         names=tuple(names),
     )
 
 
 def one_hot(places: Floats, width: int, values: Floats | None = None) -> Sparse:
-    """Return one entry a row, 1 or its value, at its place; none where the place is outside."""
+    """Return one entry a row, 1 or its value, at its place; none for a place beyond the width."""
     inside = (places >= 0) & (places < width)
     rows = np.flatnonzero(inside)
     data = np.ones(rows.size) if values is None else np.asarray(values, dtype=float)[inside]
@@ -220,17 +218,17 @@ def scattered(entries: Sequence[Mapping[int, float]], width: int) -> Sparse:
 
 
 def group_numbers(groups: Sequence[str]) -> Floats | None:
-    """Number the groups; a row without one stands for itself. None where every row does."""
+    """Number the groups; a row without one is its own group. None where every row is."""
     # A pair, so that no name of a group can equal the number of a row without one.
     keys = [(group, -1) if group else ("", row) for row, group in enumerate(groups)]
     number = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    several = len(number) < len(keys)
-    return np.array([number[key] for key in keys], dtype=np.intp) if several else None
+    if len(number) == len(keys):
+        return None
+    return np.array([number[key] for key in keys], dtype=np.intp)
 
 
 def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list[Prediction]:
-    """Return `second` in the order of `first`, paired by id. ValueError for other rows: that is a bug."""
-    # Paired by id, never by place: models may answer in another order.
+    """Return `second` in the order of `first`: models may answer in another order. ValueError for other rows."""
     by_id = {prediction.id: prediction for prediction in second}
     order = [prediction.id for prediction in first]
     if len(by_id) != len(second) or len(order) != len(second) or by_id.keys() != set(order):
@@ -238,7 +236,7 @@ def same_rows(first: Sequence[Prediction], second: Sequence[Prediction]) -> list
     return [by_id[key] for key in order]
 
 
-def _beside(blocks: Iterable[Block]) -> Sparse:
+def _joined(blocks: Iterable[Block]) -> Sparse:
     parts = []
     for block in blocks:
         if isinstance(block, np.ndarray):

@@ -1,6 +1,7 @@
-"""The numbers of one trained model, named as the rules in `advice.toml` use them."""
+"""The numbers of one trained model under the names that the rules in `advice.toml` use."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 from engine.errors import listed
@@ -28,25 +29,25 @@ from engine.recipe.model import Recipe
 from engine.values import Value, decimal
 
 ENOUGH: Final = 0.9
-"""What a model that learned its training rows reaches on them, where each has one right answer."""
+"""Score on its training rows of a model that learned them, where each has one right answer."""
 FAR_BELOW: Final = 0.8
 GAP: Final = 0.05
-"""By which training rows surely have to be answered better before a risen validation loss counts."""
+"""Least gap between training and unseen rows for which a risen validation loss counts."""
 WIDE_GAP: Final = 0.1
-"""A gap that surely exceeds this is overfitting whatever the losses say."""
+"""A gap that surely exceeds this is overfitting whatever the losses are."""
 NOISY: Final = 0.05
-"""Share of rows with a doubtful label from which it is taken for a ceiling."""
+"""Least share of rows with a doubtful label that is taken for a ceiling."""
 WRONG_A_DOUBT: Final = 1.8
-"""Wrong labels for each doubted one, at most: precision over recall of planted errors, measured in `label_errors`."""
+"""Most wrong labels for each doubted one: precision over recall of planted errors, measured in `label_errors`."""
 LONG: Final = 5
-"""Epochs after which a loss that no longer falls has had its time."""
+"""Epochs after which a loss that no longer falls will not fall further."""
 APART: Final = 0.05
-FOLDS_THAT_LEAVE_NONE: Final = 2
-"""With them the second training has no rows to draw validation rows from."""
+FOLDS_WITHOUT_VALIDATION: Final = 2
+"""Number of folds with which the second training has no rows for validation."""
 FEW_OF_LABEL: Final = 10
 MOST_NAMED: Final = 3
 FEWEST_ROWS: Final = 30
-"""Of a set, below which its score says too little."""
+"""Least rows of a set whose score is used."""
 
 
 class TrainedEvidence(Value):
@@ -55,47 +56,45 @@ class TrainedEvidence(Value):
     validation: Scores | None
     holdout: Scores | None
     free: Scores | None = None
-    """On the holdout, decoded freely; None where it is anyway."""
+    """Scores of free decoding on the holdout; None where the task is decoded freely."""
     checkpoints: Sequence[CheckpointScore] = ()
     baselines: Sequence[BaselineResult] = ()
     data: DataSummary | None = None
     passes: bool | None = None
     unspoken: str = ""
-    """That the rows are in a language that the base model was not trained on; empty where nothing says it."""
+    """Sentence that the rows are in a language the base model was not trained on; empty if not known."""
 
 
 class TrainedCase:
-    """Attributes are what the rules in `advice.toml` name; texts are empty where nothing holds."""
+    """One trained model, with the attributes that the rules in `advice.toml` name; texts may be empty."""
 
     def __init__(self, recipe: Recipe, evidence: TrainedEvidence) -> None:
         training, method, validation = evidence.training, recipe.method, evidence.validation
         self.recipe, self.method, self.training, self.evidence = recipe, method, training, evidence
         is_many = validation is not None and validation.rows >= FEWEST_ROWS
-        # What the loss of few validation rows does is no more than chance.
+        # The loss of few validation rows moves by chance.
         is_few = validation is not None and 0 < validation.rows < FEWEST_ROWS
         self.unseen_called = "validation" if is_many else "holdout"
         self.unseen_scores = validation if is_many else evidence.holdout
-        # The main metric; of free text, where only a threshold says what is low, the first measured one of those.
+        # The main metric; for free text, where only a threshold defines what is low, the first measured one with one.
         kind, spec = recipe.task.kind, recipe.task.spec
         self.name = primary(kind, answer_pattern=recipe.task.answer_pattern)
         bounded = [bound.metric for bound in recipe.acceptance.metrics]
         if not spec.has_one_answer and self.name not in bounded:
             sides = (evidence.train, self.unseen_scores)
-            known = (
-                name
-                for name in bounded
-                if all(metric_of(side, name).interval is not None for side in sides)
+            measured = (
+                name for name in bounded if all(metric_of(side, name).interval for side in sides)
             )
-            self.name = next(known, self.name)
+            self.name = next(measured, self.name)
         self.is_lower_better = is_lower_better(self.name, kind)
-        found = spec_of(self.name, kind)
-        self.is_share = found is not None and found.unit == "share"
+        metric_spec = spec_of(self.name, kind)
+        self.is_share = metric_spec is not None and metric_spec.unit == "share"
         self.train, self.unseen = (
             metric_of(side, self.name) for side in (evidence.train, self.unseen_scores)
         )
         self.accuracy = metric_of(evidence.holdout, "accuracy")
         self.free_form = metric_of(evidence.free, "valid_output")
-        # Only the constraint makes answers of the task's form: freely decoded, few are answers at all.
+        # Few freely decoded texts are answers of the task's form.
         self.lacks_form = (
             self.free_form.interval is not None and self.free_form.interval.high < ENOUGH
         )
@@ -117,17 +116,19 @@ class TrainedCase:
             self.validation_losses is not None
             and training.kept_step <= self.validation_losses.lowest_step
         )
-        # By validation rows that are there, or that `keep: best` would draw.
+        # By the validation rows of the splits, or those that `keep: best` would take.
         splits = recipe.splits
-        has_rows = splits.folds != FOLDS_THAT_LEAVE_NONE if splits.validation == 0 else not is_few
+        has_rows = (
+            splits.folds != FOLDS_WITHOUT_VALIDATION if splits.validation == 0 else not is_few
+        )
         self.can_choose_checkpoint = has_rows
         self.checkpoints = Checkpoints(
-            # each has its main metric alone, which need not be the judged one
+            # each has only its main metric, which may be another one
             judged=tuple(one for one in evidence.checkpoints if one.metric.name == self.name),
             kept_step=training.kept_step,
             is_lower_better=self.is_lower_better,
         )
-        # No judged checkpoint denies that the model was better before.
+        # No judged checkpoint shows that the model was never better.
         self.may_have_been_better = (
             not self.checkpoints.are_compared or self.checkpoints.better is not None
         )
@@ -146,18 +147,18 @@ class TrainedCase:
         return (other, one) if self.is_lower_better else (one, other)
 
     def _stronger_baseline(self) -> tuple[str, float] | None:
-        """The best baseline that answers the holdout surely better than the model its own training rows."""
-        found = []
-        for one in self.evidence.baselines:
-            metric = metric_of(one.scores, self.name)
-            between = independent_difference(*self._better_first(metric, self.train))
-            if metric.value is not None and between is not None and between.low > 0:
-                found.append((one.name, metric.value))
+        """Return the best baseline that is surely better on the holdout than the model on its own training rows."""
+        stronger = list[tuple[str, float]]()
+        for baseline in self.evidence.baselines:
+            metric = metric_of(baseline.scores, self.name)
+            gain = independent_difference(*self._better_first(metric, self.train))
+            if metric.value is not None and gain is not None and gain.low > 0:
+                stronger.append((baseline.name, metric.value))
         best = min if self.is_lower_better else max
-        return best(found, key=lambda one: one[1], default=None)
+        return best(stronger, key=itemgetter(1), default=None)
 
     def _set_learned(self) -> None:
-        """Compare the training rows with what they should reach; nothing where nothing says it."""
+        """Compare the score on training rows with the one that it should reach, if any."""
         value, interval = self.train.value, self.train.interval
         goals = [
             bound.bound
@@ -174,18 +175,18 @@ class TrainedCase:
         self.is_far_below = has_one_answer and interval is not None and interval.high < FAR_BELOW
 
     def _set_ceiling(self) -> None:
-        """Compare unseen rows with what their doubtful labels allow."""
+        """Compare the score on unseen rows with the highest that doubtful labels allow."""
         data, interval = self.evidence.data, self.accuracy.interval
         self.doubtful_share, self.ceiling_words, self.is_at_label_ceiling = 0.0, "", False
         if data is None or not data.rows_used or interval is None:
             return
-        # Of checks that leave rows where they are; of rows that contradict each other about half are wrong.
+        # Of rows that contradict each other about half are wrong. Rows that a check drops are not trained on.
         counts = {one.check: one.count for one in data.findings if one.action == "warn"}
         doubted = max(counts.get("label_errors", 0), counts.get("conflicting_labels", 0) / 2)
         share = self.doubtful_share = doubted / (
             data.rows_used + data.dropped.get("in no split", 0)
         )
-        # What was learned by heart is no ceiling, unless it is just what the doubted labels allow.
+        # An overfitted model is at the ceiling only if the doubted labels alone explain its score.
         high = 1 - share
         low = high if self.has_wide_gap else 1 - WRONG_A_DOUBT * share
         self.ceiling_words = f"{high:.2f}"
@@ -212,7 +213,7 @@ class TrainedCase:
 
     @property
     def holdout_apart(self) -> str:
-        """In words, that validation and holdout are answered surely otherwise by `APART`."""
+        """Return a sentence where the scores on validation and holdout surely differ by `APART`."""
         sides = (self.evidence.validation, self.evidence.holdout)
         one, two = (metric_of(scores, self.name) for scores in sides)
         between = independent_difference(one, two)
@@ -224,7 +225,7 @@ class TrainedCase:
 
     @property
     def cause(self) -> tuple[str, str]:
-        """What comes before steps and rate, and what to do: the base model's language, then the rows of a label."""
+        """Return a cause besides steps and rate, and its remedy: the base model's language, or few rows of a label."""
         if unspoken := self.evidence.unspoken:
             return unspoken, "a base model of the rows' language, before rows and epochs"
         splits = self.evidence.data.splits if self.evidence.data else ()
@@ -242,7 +243,7 @@ class TrainedCase:
 
     @property
     def has_better_later_checkpoint(self) -> bool:
-        """Whether a later checkpoint answers validation rows surely better than the kept one."""
+        """Tell whether a later checkpoint is surely better on validation rows than the kept one."""
         better, kept = self.checkpoints.better, self.checkpoints.kept
         if better is None or kept is None or better.step < kept.step:
             return False

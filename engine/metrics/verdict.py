@@ -1,8 +1,8 @@
-"""Bounds against measurements: checks, and the verdict they add up to.
+"""Checks of measurements against bounds, and their verdict.
 
-On `lower_bound` a check passes only when the worse end of the interval keeps the bound: of 95 %, a model truly at the
-bound passes about 1 time in 40. Where only the measured value keeps it, the rows cannot tell: `inconclusive`, which
-lets nothing pass either. A gate passes only when all its checks pass, so more checks need no correction.
+On `lower_bound` a check passes only when the worse end of the interval keeps the bound: at 95 %, a model truly at the
+bound passes about 1 time in 40. Where only the measured value keeps it, the check is `inconclusive`, and the gate does
+not pass. A gate passes only when all its checks pass, so more checks need no correction.
 """
 
 import math
@@ -22,17 +22,17 @@ from engine.values import decimal, replace
 
 
 def corrected_confidence(confidence: float, files: int) -> float:
-    """Return the confidence at which each of so many files is judged, so that all together err no more often."""
+    """Return the confidence for each of so many files that keeps the error rate of all together."""
     return 1 - (1 - confidence) / files
 
 
 def is_proved(check: Check) -> bool:
-    """Tell whether a check passes by its interval, which luck could have moved."""
+    """Tell whether a check passes by its interval, so that chance matters."""
     return check.status is Status.PASS and check.decided_on != "point"
 
 
 def passes_among(check: Check, wider: Check, files: int) -> Check:
-    """Return a check, undecided where it passes and `wider` does not: the same check at the corrected confidence."""
+    """Make a check undecided that passes where `wider`, the same at the corrected confidence, does not."""
     if not is_proved(check):
         return check
     why = f"one of {files} files leaves"
@@ -48,24 +48,26 @@ ACCURACY: Final = f"{SELECTIVE}.accuracy"
 COVERAGE: Final = f"{SELECTIVE}.coverage"
 
 
-def judge_selective(found: Abstention | None, acceptance: Acceptance) -> tuple[Check, ...]:
+def judge_selective(measured: Abstention | None, acceptance: Acceptance) -> tuple[Check, ...]:
     selective = acceptance.selective
     if selective is None:
         return ()
-    note = f"answers from a probability of {found.threshold:.3f} on" if found else ""
-    measured = {ACCURACY: found and found.accuracy, COVERAGE: found and found.coverage}
-    bounds = {ACCURACY: selective.accuracy.min, COVERAGE: selective.coverage.min}
+    note = f"answers from a probability of {measured.threshold:.3f} on" if measured else ""
+    missing = "no validation rows with probabilities"
     accuracy, coverage = (
         judge(
-            metric or Metric.missing(name, "no validation rows with probabilities"),
+            metric or Metric.missing(name, missing),
             "min",
-            bounds[name],
+            bound,
             decide_on=acceptance.decide_on,
             note=note,
         )
-        for name, metric in measured.items()
+        for name, metric, bound in (
+            (ACCURACY, measured and measured.accuracy, selective.accuracy.min),
+            (COVERAGE, measured and measured.coverage, selective.coverage.min),
+        )
     )
-    # Say how many holdout rows would decide on the accuracy, of which the model answers a part.
+    # The note names the holdout rows that would decide on the accuracy: the model answers a part of them.
     if accuracy.status is not Status.INCONCLUSIVE or not coverage.got or accuracy.got is None:
         return (accuracy, coverage)
     rows, own = rows_to_decide(accuracy, direction="min", bound=accuracy.bound), accuracy.interval
@@ -87,12 +89,13 @@ CLOSE: Final = "too close to the bound for more rows to decide"
 def verdict(checks: Iterable[Check]) -> Verdict:
     """Add checks up: fail beats inconclusive beats pass; without any check nothing has passed."""
     checks = tuple(checks)
-    found = {check.status for check in checks}
-    if not found or Status.FAIL in found:
-        return Verdict(status=Status.FAIL, checks=checks)
-    if Status.INCONCLUSIVE in found:
-        return Verdict(status=Status.INCONCLUSIVE, checks=checks)
-    return Verdict(status=Status.PASS, checks=checks)
+    statuses = {check.status for check in checks}
+    status = Status.PASS
+    if not statuses or Status.FAIL in statuses:
+        status = Status.FAIL
+    elif Status.INCONCLUSIVE in statuses:
+        status = Status.INCONCLUSIVE
+    return Verdict(status=status, checks=checks)
 
 
 def judge_thresholds(
@@ -102,40 +105,35 @@ def judge_thresholds(
     decide_on: DecideOn,
     notes: Mapping[str, str] | None = None,
 ) -> tuple[Check, ...]:
-    """Compare metrics, by name as `named_metrics` gives them, with the recipe's thresholds.
+    """Compare metrics, by name as in `named_metrics`, with the recipe's thresholds.
 
-    `notes` say, by metric, how it was measured where that is not plain. A metric of a class or field
-    with fewer than `FEW_ROWS` rows does not pass, whatever decides.
+    `notes` explain, by metric, how it was measured. A metric of a class or field with fewer than `FEW_ROWS` rows
+    does not pass.
     """
     # A metric of one class counts its rows alone; the others count all rows.
     rows = max((metric.n for name, metric in metrics.items() if "." not in name), default=0)
     checks = []
     for threshold in thresholds:
         name = threshold.metric
-        metric = metrics.get(name) or Metric.missing(name)
-        note, bound = (notes or {}).get(name, ""), threshold.bound
+        metric, note = metrics.get(name) or Metric.missing(name), (notes or {}).get(name, "")
         # size and speed have no interval
         by = "point" if name in PHYSICAL else decide_on
-        check = judge(metric, threshold.direction, bound, decide_on=by, note=note)
+        check = judge(metric, threshold.direction, threshold.bound, decide_on=by, note=note)
         checks.append(hold_back(check, name, n=metric.n, rows=rows))
     return tuple(checks)
 
 
 def hold_back(check: Check, metric: str, *, n: int, rows: int = 0) -> Check:
-    """Make a check undecided that would pass on too few rows of a class or field.
-
-    `n` counts its rows among all the `rows`; what fails on few rows still fails.
-    """
+    """Make a check undecided that would pass on too few rows of a class or field: `n` of all the `rows`."""
     _, _, label = metric.partition(".")
     if not label or n >= FEW_ROWS or check.got is None:
         return check
-    counted = f"only {n} {'row' if n == 1 else 'rows'} of `{label}`"
-    if check.status is Status.FAIL:
-        return replace(check, note="; ".join(part for part in (counted, check.note) if part))
-    enough = f", about {round_up(rows * FEW_ROWS / n):,} holdout rows for {FEW_ROWS}" if n else ""
-    reason = f"{counted}: fewer than {FEW_ROWS} decide nothing{enough if rows else ''}"
-    note = "; ".join(part for part in (reason, check.note) if part)
-    return replace(check, status=Status.INCONCLUSIVE, note=note)
+    reason, status = f"only {n} {'row' if n == 1 else 'rows'} of `{label}`", check.status
+    if status is not Status.FAIL:
+        status, reason = Status.INCONCLUSIVE, f"{reason}: fewer than {FEW_ROWS} decide nothing"
+        if n and rows:
+            reason += f", about {round_up(rows * FEW_ROWS / n):,} holdout rows for {FEW_ROWS}"
+    return replace(check, status=status, note="; ".join(filter(None, (reason, check.note))))
 
 
 def judge_drops(
@@ -144,33 +142,32 @@ def judge_drops(
     after: Sequence[Prediction],
     judging: Judging,
 ) -> tuple[Check, ...]:
-    """Compare what a form loses against each earlier one, by name, on the same rows, with `max_drop`.
+    """Compare the loss of a form against each earlier one, by name, on the same rows, with `max_drop`.
 
-    The largest loss decides, and all are named. Where less of a metric is better, the signs are the other way. Decided
-    on the point: quantization changes few rows, and a bound as small as 0.02 would take thousands of holdout rows to
-    prove. The interval is shown; `agreement` bounds the changed rows.
+    The largest loss decides, and all are shown. The point decides: quantization changes few rows, and a bound as small
+    as 0.02 would take thousands of holdout rows to prove. The interval is shown; `agreement` bounds the changed rows.
     """
     from engine.metrics.resampling import paired_difference  # brings numpy
 
     checks = []
     for drop in max_drops:
-        is_turned = judging.is_lower_better(drop.metric)
-        sides = {
-            name: (after, rows) if is_turned else (rows, after) for name, rows in before.items()
+        is_lower = judging.is_lower_better(drop.metric)
+        losses = {
+            name: paired_difference(
+                drop.metric, *((after, rows) if is_lower else (rows, after)), judging
+            )
+            for name, rows in before.items()
         }
-        found = {
-            name: paired_difference(drop.metric, *side, judging) for name, side in sides.items()
-        }
-        values = {name: one.metric.value for name, one in found.items()}
         # an unknown loss is the worst of all
         worst = max(
-            found.values(),
+            losses.values(),
             key=lambda one: math.inf if one.metric.value is None else one.metric.value,
         )
+        values = {name: one.metric.value for name, one in losses.items()}
         lost = (
             f"{'unknown' if x is None else decimal(x)} from {name}" for name, x in values.items()
         )
-        note = f"lost on the same rows: {', '.join(lost)}{'; the larger decides' if len(found) > 1 else ''}"
+        note = f"lost on the same rows: {', '.join(lost)}{'; the larger decides' if len(losses) > 1 else ''}"
         check = judge(worst.metric, "max", drop.max_drop, decide_on="point", note=note)
         checks.append(replace(check, name=f"drop.{drop.metric}", p_value=worst.p_value))
     return tuple(checks)
@@ -179,23 +176,22 @@ def judge_drops(
 def judge_gap(
     max_gap: float | None, *, train: Scores, validation: Scores, train_rows: int, task: Task
 ) -> tuple[Check, ...]:
-    """Compare how far train stands above validation with `max_gap`, on the point; no check for None.
+    """Compare train minus validation in the main metric with `max_gap`, on the point; the interval is shown.
 
-    In the main metric of the kind; where less is better, validation minus train. `train_rows` is the
-    size of the training split, of which `train` may be a sample. The interval is shown.
+    Where less is better it is validation minus train. `train` may be a sample of the training split's `train_rows`.
     """
     if max_gap is None:
         return ()
     name = primary(task.kind, answer_pattern=task.answer_pattern)
     sampled = f"{train.rows} of {train_rows}" if train.rows < train_rows else f"{train.rows}"
     sides = [
-        (f"{sampled} train", "train", train.metric(name)),
-        (f"{validation.rows} validation", "validation", validation.metric(name)),
+        ("train", f"{sampled} train rows", train.metric(name)),
+        ("validation", f"{validation.rows} validation rows", validation.metric(name)),
     ]
     if is_lower_better(name, task.kind):
         sides.reverse()
-    missing = [f"{which}: {metric.undefined}" for _, which, metric in sides if metric.value is None]
-    more, less = (metric for _, _, metric in sides)
+    missing = [f"{which}: {metric.undefined}" for which, _, metric in sides if metric.value is None]
+    (_, of_more, more), (_, of_less, less) = sides
     gap = Metric(
         name="overfitting",
         value=None if missing else (more.value or 0.0) - (less.value or 0.0),
@@ -203,14 +199,14 @@ def judge_gap(
         interval=independent_difference(more, less),
         undefined="; ".join(missing),
     )
-    note = f"{name} on {sides[0][0]} rows minus {sides[1][0]} rows"
+    note = f"{name} on {of_more} minus {of_less}"
     return (judge(gap, "max", max_gap, decide_on="point", note=note),)
 
 
 def baseline_passes(scores: Scores, acceptance: Acceptance) -> bool:
-    """Tell whether one baseline already keeps every threshold, by the rule the model must keep.
+    """Tell whether a baseline already passes every threshold of the model.
 
-    It answers every row, so that the share of `acceptance.selective` has to be right of all of them.
+    It answers every row, so the accuracy of `acceptance.selective` is that of all rows.
     """
     bounds = acceptance.metrics
     if acceptance.selective is not None:
@@ -225,8 +221,7 @@ def judge(
 ) -> Check:
     """Compare one metric with one bound; equal to the bound passes, undefined fails."""
     got, interval, status, reason = metric.value, metric.interval, Status.INCONCLUSIVE, ""
-    # Without an interval its worse end is NaN, which keeps no bound.
-    worse = math.nan
+    worse = math.nan  # which keeps no bound
     if interval is not None:
         worse = interval.low if direction == "min" else interval.high
     if got is None or metric.n <= 0 or not math.isfinite(got):
@@ -253,14 +248,14 @@ def judge(
         decided_on="point" if decide_on == "point" else end,
         n=metric.n,
         interval=metric.interval,
-        note="; ".join(part for part in (reason, note) if part),
+        note="; ".join(filter(None, (reason, note))),
     )
 
 
 def point_check(
     name: str, status: Status, got: float | None, *, n: int, note: str, bound: float = 1.0
 ) -> Check:
-    """A check of a point value that whoever measured it has judged: a share that must not be below the bound."""
+    """Return the check of a share that its caller has judged: it must not be below the bound."""
     return Check(
         name=name,
         status=status,
@@ -274,10 +269,10 @@ def point_check(
 
 
 def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float) -> int | None:
-    """Estimate how many rows decide with power 0.80, if the value is true and its interval shrinks with √rows.
+    """Estimate the rows that decide with power 0.80, if the value is true and its interval shrinks with √rows.
 
-    Rows of the kind that `metric.n` counts, groups where these were resampled; rounded up to two digits. None where no
-    number would do, or only more than a million.
+    They are rows as in `metric.n`, or groups where these were resampled, rounded up to two digits. None where no number
+    decides, or only more than a million.
     """
     got = metric.got if isinstance(metric, Check) else metric.value
     if got is None or metric.interval is None:
@@ -288,7 +283,7 @@ def rows_to_decide(metric: Metric | Check, *, direction: Direction, bound: float
     # Written as `not >`, so that NaN ends here too.
     if margin <= ROUNDING or not reach > margin:
         return None
-    # The value of so many rows scatters too: four times in five it is no further below than this.
+    # The value of so many rows varies too: four times in five it is no further below than this.
     normal = NormalDist()
     reach *= 1 + normal.inv_cdf(OFTEN) / normal.inv_cdf(0.5 + metric.interval.confidence / 2)
     enough = (metric.interval.groups or metric.n) * (reach / margin) ** 2

@@ -1,7 +1,4 @@
-"""The families of metrics, each a module named by `Kind.metric_family`.
-
-A family has the three functions of `Family`: predictions to statistics of rows, their sums to values.
-"""
+"""The families of metrics, each a module named by `Kind.metric_family`, with the two functions of `Family`."""
 
 from __future__ import annotations
 
@@ -18,12 +15,11 @@ if TYPE_CHECKING:
 
 class Family(Protocol):
     def tabulate(self, predictions: Sequence[Prediction], task: Task) -> Table:
-        """Return the statistics of each row, columns the same for every model on the same rows."""
+        """Return the statistics of each row; all models on the same rows have the same columns."""
 
     def measures(self, table: Table) -> tuple[Measure, ...]:
-        """Return the metrics of the kind, in the order in which they are shown."""
+        """Return the metrics of the kind, in the order of reports."""
 
 
 def family_of(task: Task) -> Family:
-    """Return how a task is judged; ValueError for a kind that cannot be."""
     return cast("Family", importlib.import_module(task.spec.metric_family))

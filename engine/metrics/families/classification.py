@@ -24,13 +24,12 @@ from engine.recipe.model import Task
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
-    """Count targets, outputs and what they share; `len(labels)` stands for invalid output."""
-    size, number = len(task.labels), {label: place for place, label in enumerate(task.labels)}
+    """Count targets, outputs and right outputs; `len(labels)` is the number of invalid output."""
+    size = len(task.labels)
+    number: dict[str | None, int] = {label: place for place, label in enumerate(task.labels)}
     targets = np.array([number[row.target] for row in predictions], dtype=np.intp)
-    given = [size if row.label is None else number.get(row.label, size) for row in predictions]
-    outputs = np.array(given, dtype=np.intp)
-    # A wrong label for each row, never its own, and turning from row to row: with one for all
-    # rows, the added wrong rows would count against a single class.
+    outputs = np.array([number.get(row.label, size) for row in predictions], dtype=np.intp)
+    # A wrong label for each row, another from row to row, so that added wrong rows do not count against one class.
     other = (targets + 1 + np.arange(targets.size) % max(1, size - 1)) % size
     abstained = {None, task.out_of_scope or None}
     own = one_hot(targets, size)
@@ -56,7 +55,13 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
 def measures(table: Table) -> tuple[Measure, ...]:
     return (
         share_of_rows("accuracy", "correct"),
-        Measure(name="balanced_accuracy", value=_balanced, widening=labels.WIDENINGS["recall"]),
+        Measure(
+            name="balanced_accuracy",
+            value=lambda sums: ratio(
+                labels.recall(sums).sum(axis=-1), (sums["support"] > 0).sum(axis=-1)
+            ),
+            widening=labels.WIDENINGS["recall"],
+        ),
         *labels.averages(table.names),
         Measure(name="mcc", value=_correlation, undefined=_one_class(table.names)),
         *labels.MEASURES,
@@ -71,18 +76,12 @@ def confusion(table: Table) -> tuple[tuple[int, ...], ...]:
     targets, outputs = table.block("support"), table.block("predicted")
     counts = (targets.T @ outputs).toarray().round().astype(int)
     rows = np.asarray(targets.sum(axis=0)).round().astype(int)
-    return tuple(
-        (*map(int, row), int(total - row.sum())) for row, total in zip(counts, rows, strict=True)
-    )
-
-
-def _balanced(sums: Sums) -> Floats:
-    present = (sums["support"] > 0).sum(axis=-1)
-    return ratio(labels.recall(sums).sum(axis=-1), present)
+    invalid = rows - counts.sum(axis=1)
+    return tuple(tuple(row) for row in np.column_stack((counts, invalid)).tolist())
 
 
 def _correlation(sums: Sums) -> Floats:
-    """Compute Gorodkin's (2004) correlation of several classes; invalid output is one of its own."""
+    """Compute Gorodkin's (2004) correlation of several classes; invalid output is a class of its own."""
     total, support, predicted = sums["rows"], sums["support"], sums["predicted"]
     invalid = total - predicted.sum(axis=-1)
     covariance = sums["right"].sum(axis=-1) * total - (support * predicted).sum(axis=-1)

@@ -1,7 +1,7 @@
-"""A JSON object a row: whole objects, and values field by field, repeated and nested ones too.
+"""A JSON object a row: exact objects, and values by field, also repeated and nested ones.
 
-A field is the dotted path of a value, indexes of lists left out. Its values in a row are a multiset, compared exactly.
-An output that is no object answers no field.
+A field is the dotted path of a value without indexes of lists. Its values in a row are a multiset, compared exactly.
+An output that is no object has no values.
 """
 
 from collections import Counter
@@ -33,16 +33,13 @@ from engine.recipe.prompt import read_object
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
-    """Count the values of targets and outputs by field, and those that both hold.
-
-    The fields are those of the schema, and others that targets have.
-    """
+    """Count the values of targets and outputs by field, and those in both; fields are of the schema and of targets."""
     known = leaves(task.schema)
     targets = [read_object(row.target) or {} for row in predictions]
     outputs = [None if row.label is None else read_object(row.label) for row in predictions]
     held = [leaves_of(target, known) for target in targets]
     predicted = [leaves_of(output or {}, known) for output in outputs]
-    more = sorted({field for found in held for field, _ in found} - set(known))
+    more = sorted({field for values in held for field, _ in values} - set(known))
     names = (*known, *more)
     fit = [fits(row.text, task.schema) for row in predictions]
     none = np.zeros(len(held))
@@ -50,8 +47,8 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     both = _by_field([a & b for a, b in zip(held, predicted, strict=True)], names)
     unknown = np.array(
         [
-            (sum(count for (field, _), count in found.items() if field not in names))
-            for found in predicted
+            sum(count for (field, _), count in values.items() if field not in names)
+            for values in predicted
         ],
         dtype=float,
     )
@@ -65,10 +62,10 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
             ),
             "fits": flags(good for good, _ in fit),
             "mistyped": flags((bad for _, bad in fit), right=False),
-            # Counted as answers: a model that invents fields must lose precision.
+            # A model that invents fields must lose precision.
             "unknown": Column(unknown, none, none),
             "support": Column(support),
-            # Wrong are as many values as the target has, and none of them right.
+            # A wrong row has as many values as the target, none of them right.
             "predicted": Column(_by_field(predicted, names), support, support),
             "right": Column(both, support, nothing),
         },
@@ -115,9 +112,9 @@ def measures(table: Table) -> tuple[Measure, ...]:
 def _by_field(found: Sequence[Leaves], names: Sequence[str]) -> Sparse:
     number = {name: place for place, name in enumerate(names)}
     entries: list[dict[int, float]] = []
-    for one in found:
+    for values in found:
         entry: Counter[int] = Counter()
-        for (field, _), count in one.items():
+        for (field, _), count in values.items():
             if field in number:
                 entry[number[field]] += count
         entries.append({place: float(entry[place]) for place in sorted(entry)})

@@ -1,4 +1,4 @@
-"""When an answer is right: as text, by a pattern, as a number, or field by field of an object that fits its schema."""
+"""Comparison of answers: as text, by a pattern, as a number, or by the fields of an object."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ NUMBER = re.compile(
 
 
 def normalised(text: str) -> str:
-    """Return the text as SQuAD's evaluation compares it, with Unicode folded first.
+    """Normalise a text as SQuAD's evaluation does, after folding Unicode.
 
-    NFKC, case folded, without punctuation and without the articles a, an and the, single spaces.
-    Where that leaves nothing, such as of the answer `A`, articles (then punctuation) stay.
+    NFKC, case folded, without punctuation and the articles a, an and the, single spaces. If nothing would be left, as
+    of the answer `A`, articles (then punctuation) stay.
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
     bare = "".join(
@@ -42,19 +42,13 @@ def normalised(text: str) -> str:
         for letter in folded
         if not (letter in string.punctuation or unicodedata.category(letter).startswith("P"))
     )
-    for found in (ARTICLES.sub(" ", bare), bare, folded):
-        if words := found.split():
-            return " ".join(words)
-    return ""
+    texts = (" ".join(text.split()) for text in (ARTICLES.sub(" ", bare), bare, folded))
+    return next(filter(None, texts), "")
 
 
 def answer_in(text: str, pattern: str) -> str | None:
-    """Return what the pattern's last match holds: its first group, or all of it where it has none.
-
-    DataError D425 where that takes too long.
-    """
+    """Return the first group of the pattern's last match, or the match. DataError D425 where that takes too long."""
     with in_time("task.answer_pattern", f"a text of {len(text):,} characters"):
-        # Keeps the last match without holding all of them.
         matches = deque(_compiled(pattern).finditer(text), maxlen=1)
     if not matches:
         return None
@@ -63,24 +57,21 @@ def answer_in(text: str, pattern: str) -> str | None:
 
 
 def number_in(text: str, pattern: str = "") -> Decimal | None:
-    """Return the last number of the text, or of the pattern's match where there is one.
+    """Return the last number of the text, or of the pattern's match if any.
 
-    Commas between thousands, currency signs and a percent sign are no part of it: `$1,234.50` is
-    1234.5, and `50 %` is 50.
+    Commas between thousands, currency signs and percent signs are ignored: `$1,234.50` is 1234.5, and `50 %` is 50.
     """
-    held = answer_in(text, pattern) if pattern else None
-    # NFKC leaves the minus sign U+2212 as it is.
-    normal = unicodedata.normalize("NFKC", text if held is None else held).replace(
-        "\N{MINUS SIGN}", "-"
-    )
-    # Before the search: in `-$5` the sign stands apart from its number.
+    match = answer_in(text, pattern) if pattern else None
+    normal = unicodedata.normalize("NFKC", text if match is None else match)
+    normal = normal.replace("\N{MINUS SIGN}", "-")  # which NFKC keeps
+    # in `-$5` a currency sign separates the sign from its number
     plain = "".join(letter for letter in normal if unicodedata.category(letter) != "Sc")
-    found = NUMBER.findall(plain)
-    if not found:
+    numbers = NUMBER.findall(plain)
+    if not numbers:
         return None
     try:
         # Not a float, in which numbers of twenty digits become equal.
-        return Decimal(re.sub(r"[,\s]", "", found[-1]))
+        return Decimal(re.sub(r"[,\s]", "", numbers[-1]))
     except InvalidOperation:
         return None
 
@@ -91,14 +82,13 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 Leaves = Counter[tuple[str, str]]
-"""How often each (field, canonical value) stands in an answer."""
+"""Count of each (field, canonical value) in an answer."""
 
 
 def leaves_of(value: Any, known: Collection[str]) -> Leaves:
-    """Count the values of an object by the dotted path of their field, indexes of lists left out.
+    """Count the values of an object by the dotted path of their field, without indexes of lists.
 
-    What stands at a path in `known` is one value, or one for each item of a list, whatever it holds;
-    elsewhere objects are walked through.
+    At a path in `known` any value, or any item of a list, is one value; elsewhere objects are walked through.
     """
     return Counter(_leaves(value, None, frozenset(known)))
 
@@ -123,7 +113,7 @@ def is_right(row: Prediction) -> bool:
 
 def fits(text: str, schema: Json) -> tuple[bool, bool]:
     """Tell of an output whether it fits the schema, and whether it is JSON with a value of a wrong type."""
-    # The schema as text: a cache needs keys that can be hashed.
+    # a cache needs keys that can be hashed
     return _fits(text.strip(), json.dumps(schema))
 
 
@@ -134,7 +124,7 @@ def _fits(text: str, schema: str) -> tuple[bool, bool]:
     except ValueError:
         return False, False
     checker = _validator(schema)
-    # A pattern of the schema may backtrack without end on what a model wrote.
+    # A pattern of the schema may backtrack without end on a model's text.
     with in_time("task.schema", f"an answer of {len(text):,} characters"):
         errors = list(checker.iter_errors(value))
     return not errors and read_object(text) is not None, any(map(_is_of_type, errors))
@@ -147,7 +137,7 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def _is_of_type(error: ValidationError) -> bool:
-    """Tell whether an error is about a type; of alternatives, whether each of them is."""
+    """Tell whether an error is about a type, or each of its alternatives is."""
     if error.validator == "type":
         return True
     by_branch: dict[object, bool] = {}

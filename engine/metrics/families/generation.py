@@ -1,4 +1,4 @@
-"""A text for each row: whole answers, normalised ones, numbers, and shared wording by ROUGE, BLEU and chrF."""
+"""A text a row: exact and normalised matches, numbers, and overlap by ROUGE, BLEU and chrF."""
 
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -97,23 +97,23 @@ CHARACTER_ORDERS = 6
 class OverlapStatistics(Value):
     rouge: tuple[float, ...]
     most_rouge: tuple[float, ...]
-    """Of a reference itself: 0 where it has too few words."""
+    """ROUGE of a reference itself: 0 where it has too few words."""
     bleu: tuple[float, ...]
     """Length, reference length, right n-grams by order, n-grams by order."""
     chrf: tuple[float, ...]
-    """By order: n-grams, those of the best reference, and those in both."""
+    """For each order: n-grams, those of the best reference, and those in both."""
 
 
 @lru_cache(maxsize=1 << 16)
 def overlap_statistics(text: str, references: tuple[str, ...]) -> OverlapStatistics:
     with needs_extra("judging generated texts needs rouge-score and sacrebleu", "metrics"):
         rouge, (bleu, chrf) = _rouge(), _sacrebleu()
-    # sacrebleu takes references by number, each a list over all rows; there is one row here.
+    # sacrebleu takes a list of rows for each number of a reference
     streams = [[reference] for reference in references]
-    found = rouge.score_multi(list(references), text)
+    scores = rouge.score_multi(list(references), text)
     words = max(len(WORD.findall(reference)) for reference in references)
     return OverlapStatistics(
-        rouge=tuple(float(found[name].fmeasure) for name in _LIBRARY_ROUGES),
+        rouge=tuple(float(scores[name].fmeasure) for name in _LIBRARY_ROUGES),
         most_rouge=(float(words > 0), float(words > 1), float(words > 0)),
         bleu=tuple(map(float, bleu._extract_corpus_statistics([text], streams)[0])),  # noqa: SLF001 - sums of these are the score
         chrf=tuple(map(float, chrf._extract_corpus_statistics([text], streams)[0])),  # noqa: SLF001 - the same
@@ -178,5 +178,5 @@ def _sacrebleu() -> tuple[Any, Any]:
     from sacrebleu.metrics.bleu import BLEU  # only used here
     from sacrebleu.metrics.chrf import CHRF
 
-    # `force` silences a warning about text that looks tokenized, as some references do.
+    # `force` silences a warning about references that look tokenized
     return BLEU(force=True), CHRF()

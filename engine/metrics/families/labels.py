@@ -1,4 +1,4 @@
-"""What is measured label by label (or field by field), and averaged: precision, recall and F1."""
+"""Precision, recall and F1 by label (or field) and their averages, and calibration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -28,16 +28,16 @@ _EDGES = np.arange(BINS + 1) / BINS
 def columns(
     predictions: Sequence[Prediction], correct: Floats, *, targets: Floats | None = None
 ) -> dict[str, Column]:
-    """Return the statistics of rows that were answered right or not, at the probabilities given.
+    """Return the statistics of right and wrong answers and their probabilities.
 
-    A row that is right, or wrong, is also sure of itself. `targets`: label numbers, for the Brier score over all
+    Added right and wrong rows have a probability of 1. `targets` are label numbers, for the Brier score over all
     labels.
     """
     given = [row.probability for row in predictions]
     known = np.array([value is not None for value in given], dtype=bool)
     confidence = np.array([value or 0.0 for value in given], dtype=float)
     places = np.searchsorted(_EDGES[1:-1], confidence, side="left")  # (low, high], as Guo et al.
-    # `one_hot` leaves out what is at place BINS: a row without a probability is in no bin.
+    # A row without a probability is in no bin.
     places = np.where(known, places, BINS)
     every = (
         targets is not None and targets.size > 0 and all(row.probabilities for row in predictions)
@@ -47,7 +47,7 @@ def columns(
         chances = np.array([row.probabilities for row in predictions], dtype=float)
         of_target = chances[np.arange(len(predictions)), targets]
         brier = np.asarray((chances**2).sum(axis=1) + 1 - 2 * of_target)
-    # Over all labels: 1 for a wrong label that is sure, and 1 for the right one that is not.
+    # Over all labels: 1 for the wrong label with a probability of 1, and 1 for the right one with 0.
     worst = np.full(places.size, 2.0 if every else 1.0)
     return {
         "known": Column(known.astype(float)),
@@ -60,7 +60,7 @@ def columns(
 def binned(
     confidence: Floats, correct: Floats, places: Floats, bins: int, side: str = ""
 ) -> dict[str, Column]:
-    """Return rows, probabilities and right answers of each bin; a row at place `bins` is in none."""
+    """Return rows, probabilities and right answers of each bin; a row at place `bins` is in no bin."""
     in_bins, nowhere = one_hot(places, bins), one_hot(np.full(places.size, bins), bins)
     right = one_hot(np.where(correct, places, bins), bins)
     return {
@@ -73,7 +73,7 @@ def binned(
 def bins_of(
     sums: Sums, ends: Mapping[int, tuple[float, float]], side: str = ""
 ) -> tuple[CalibrationBin, ...]:
-    """Return the bins of a reliability diagram, by their place, with the ends of each."""
+    """Return the bins of a reliability diagram; `ends` are by the place of a bin."""
     counts = sums[f"bin_rows{side}"]
     right = ratio(sums[f"bin_right{side}"], counts)
     confidence = ratio(sums[f"bin_probability{side}"], counts)
@@ -137,12 +137,12 @@ PARTS: dict[str, Part] = {"f1": f1, "precision": precision, "recall": recall}
 
 
 def widening(below: str) -> Of:
-    """Return by how much a mean of shares over labels spreads too little in draws of `engine.metrics.resampling`.
+    """Return the factor, at least 1, by which draws of a mean of shares over labels vary too little.
 
-    `below` is the statistic that the shares are of. Of one of C labels, with n rows and a share p, draws vary by
-    p q / (n + 1), and by 2 (p p + q q) / (C (n + 1) (n + 2)) for a row that is added right and one that is added wrong;
-    the share itself by p q / (n - 1), as far as the same rows tell. p is taken with one row more of both sorts.
-    The factor is 1 or more.
+    `below` is the statistic that the shares are of. For one of C labels, with n rows and a share p, draws in
+    `engine.metrics.resampling` have a variance of p q / (n + 1), and 2 (p p + q q) / (C (n + 1) (n + 2)) from the added
+    right row and wrong row; the share itself has p q / (n - 1), estimated from the same rows. p is computed with one
+    more row of both sorts.
     """
 
     def factor(sums: Sums) -> Floats:
@@ -160,7 +160,7 @@ def widening(below: str) -> Of:
 
 
 WIDENINGS = {"precision": widening("predicted"), "recall": widening("support")}
-"""Of means over labels, by their part; F1 is no share."""
+"""Widenings of means over labels, by their part; F1 is no share."""
 
 
 def averages(names: Sequence[str]) -> tuple[Measure, ...]:
@@ -172,8 +172,8 @@ def averages(names: Sequence[str]) -> tuple[Measure, ...]:
                 return np.asarray(PARTS[part](sums).mean(axis=-1))
             if how == "weighted":
                 return ratio((PARTS[part](sums) * support).sum(axis=-1), support.sum(axis=-1))
-            held, given = support.sum(axis=-1), predicted.sum(axis=-1)
-            below = {"f1": (held + given) / 2, "precision": given, "recall": held}
+            targets, outputs = support.sum(axis=-1), predicted.sum(axis=-1)
+            below = {"f1": (targets + outputs) / 2, "precision": outputs, "recall": targets}
             return ratio(sums["right"].sum(axis=-1), below[part])
 
         return value
@@ -200,9 +200,8 @@ def by_label(
 ) -> tuple[Measure, ...]:
     """Return precision, recall and F1 of each label.
 
-    `single` says of each whether a row holds it at most once: then its intervals are Wilson's. With `has_values`, as of
-    fields, a row can be wrong in two ways at once, a value given and another one missed: two trials that are one, so
-    that of F1 is resampled.
+    Labels that a row has at most once, as in `single`, have Wilson's intervals. With `has_values`, as of fields, a row
+    can be wrong twice, by a value in the output and another one in the target: F1 is then resampled.
     """
     alone = single or [True] * len(names)
     return tuple(

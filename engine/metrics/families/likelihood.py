@@ -1,4 +1,4 @@
-"""Chat and text: how well a model predicts what is learned, as perplexity and as bits per byte."""
+"""Chat and text: how well a model predicts the learned tokens, as perplexity and as bits per byte."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from engine.metrics.predictions import Prediction
-from engine.metrics.table import Column, Floats, Measure, Sums, Table, make_table, no_rows, ratio
+from engine.metrics.table import Column, Measure, Sums, Table, make_table, no_rows, ratio
 from engine.recipe.model import Task
 
 MOST_NATS = 700.0
-"""A token; e to more than that is no number any more."""
+"""Most nats a token: beyond, the perplexity is no finite float."""
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
@@ -18,7 +18,7 @@ def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
     nats = np.array([row.nats or 0.0 for row in predictions], dtype=float)
     tokens = np.array([row.tokens for row in predictions], dtype=float)
     sizes = np.array([row.bytes for row in predictions], dtype=float)
-    # What counts bytes alone, such as a compressor, has no tokens.
+    # A compressor counts bytes and no tokens.
     units = tokens if tokens.any() else sizes
     rates = nats[units > 0] / units[units > 0]
     least, most = (rates.min(), rates.max()) if rates.size else (0.0, 0.0)
@@ -38,7 +38,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
     return (
         Measure(
             name="perplexity",
-            value=_perplexity,
+            value=lambda sums: np.exp(np.minimum(ratio(sums["nats"], sums["tokens"]), MOST_NATS)),
             undefined=lambda sums: _unknown(sums, "tokens"),
             least_units=2,
         ),
@@ -46,15 +46,10 @@ def measures(table: Table) -> tuple[Measure, ...]:
             name="bits_per_byte",
             value=lambda sums: ratio(sums["nats"], sums["bytes"]) / math.log(2),
             undefined=lambda sums: _unknown(sums, "bytes"),
-            # The rows added to an interval are the easiest and the hardest seen: of one row, both
-            # are the same.
+            # The rows added to an interval are the easiest and the hardest: with one row, both are equal.
             least_units=2,
         ),
     )
-
-
-def _perplexity(sums: Sums) -> Floats:
-    return np.exp(np.minimum(ratio(sums["nats"], sums["tokens"]), MOST_NATS))
 
 
 def _unknown(sums: Sums, counted: str) -> str:

@@ -73,7 +73,7 @@ def measures(table: Table) -> tuple[Measure, ...]:
 
 
 def _other(target: Set, row: int, size: int) -> Set:
-    """Return as many labels as the row has, or one, and none that is right, as far as there are."""
+    """Return as many wrong labels as the row has labels, at least one, as far as there are."""
     left = [place for place in range(size) if place not in target]
     start = row % max(1, len(left))
     turned = left[start:] + left[:start]

@@ -1,4 +1,4 @@
-"""Preference: in how many pairs the model rates the chosen answer higher, and by how much."""
+"""Preference: how often, and by how much, the model rates the chosen answer higher."""
 
 from collections.abc import Sequence
 
@@ -22,11 +22,10 @@ from engine.recipe.model import Task
 from engine.values import replace
 
 LENGTHS = ("longer", "shorter")
-"""What the chosen answer is, beside the rejected one, in bytes."""
+"""Length of the chosen answer in bytes, compared with the rejected one."""
 
 
 def tabulate(predictions: Sequence[Prediction], task: Task) -> Table:
-    """Read margins, lengths, and the likelihood of the answers that are wanted."""
     del task
     rated = np.array([row.margin is not None and row.margin > 0 for row in predictions], float)
     margins = np.array([row.margin or 0.0 for row in predictions], dtype=float)

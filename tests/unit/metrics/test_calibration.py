@@ -8,7 +8,6 @@ import pytest
 
 from engine.evidence import Abstention, CalibratedForm, Status
 from engine.metrics.calibration import (
-    SelectiveRule,
     abstention,
     calibrated,
     choose_threshold,
@@ -236,14 +235,8 @@ def rows(*parts: tuple[int, float, int], label: str = "a", group: str = "") -> l
     ]
 
 
-def rule(holdout: int, acceptance: Acceptance = ACCEPTANCE) -> SelectiveRule:
-    found = SelectiveRule.of(acceptance, holdout)
-    assert found is not None
-    return found
-
-
 def judged(validation: list[Prediction], holdout: list[Prediction]) -> Abstention:
-    found = abstention(validation, holdout, rule(len(holdout)), JUDGING_SELECTIVE)
+    found = abstention(validation, holdout, ACCEPTANCE, JUDGING_SELECTIVE)
     assert found is not None
     return found
 
@@ -251,7 +244,7 @@ def judged(validation: list[Prediction], holdout: list[Prediction]) -> Abstentio
 def test_no_bounds_are_no_rule_and_no_checks() -> None:
     plain = replace(ACCEPTANCE, selective=None)
 
-    assert SelectiveRule.of(plain, 300) is None
+    assert abstention(rows((9, 0.9, 0)), rows((9, 0.9, 0)), plain, JUDGING_SELECTIVE) is None
     assert judge_selective(None, plain) == ()
 
 
@@ -305,7 +298,7 @@ def test_a_model_that_is_right_only_on_too_few_rows_lacks_coverage() -> None:
 
 
 def test_without_validation_rows_nothing_is_shown() -> None:
-    assert abstention([], rows((10, 0.9, 0)), rule(10), JUDGING_SELECTIVE) is None
+    assert abstention([], rows((10, 0.9, 0)), ACCEPTANCE, JUDGING_SELECTIVE) is None
     assert {one.status for one in judge_selective(None, ACCEPTANCE)} == {Status.FAIL}
 
 
@@ -328,9 +321,7 @@ def test_rows_of_groups_are_resampled_and_others_have_the_exact_interval() -> No
 
 def test_a_point_gate_asks_for_the_value_alone() -> None:
     on_point = replace(ACCEPTANCE, decide_on="point")
-    found = abstention(
-        rows((100, 0.9, 2)), rows((40, 0.9, 1)), rule(40, on_point), JUDGING_SELECTIVE
-    )
+    found = abstention(rows((100, 0.9, 2)), rows((40, 0.9, 1)), on_point, JUDGING_SELECTIVE)
 
     assert {one.status for one in judge_selective(found, on_point)} == {Status.PASS}
 
@@ -339,7 +330,7 @@ def test_equal_probabilities_are_answered_together() -> None:
     confidence = np.array([0.9] * 50 + [0.7] * 50)
     right = np.array([1.0] * 50 + [0.0] * 50)
 
-    threshold, _ = choose_threshold(confidence, right, rule(400))
+    threshold, _ = choose_threshold(confidence, right, BOUNDS, ACCEPTANCE, rows=400)
 
     assert threshold in (0.8, 0.0)
 
@@ -348,7 +339,7 @@ def test_of_texts_out_of_scope_it_is_counted_who_gets_no_other_label() -> None:
     scoped = replace(JUDGING_SELECTIVE, task=replace(JUDGING_SELECTIVE.task, out_of_scope="b"))
     holdout = rows((90, 0.99, 0), (10, 0.4, 10))
 
-    found = abstention(rows((100, 0.99, 0), (20, 0.4, 20)), holdout, rule(100), scoped)
+    found = abstention(rows((100, 0.99, 0), (20, 0.4, 20)), holdout, ACCEPTANCE, scoped)
 
     assert found is not None
     assert found.out_of_scope is not None

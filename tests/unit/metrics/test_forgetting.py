@@ -220,7 +220,7 @@ def test_answers_with_a_thumb_down_may_fall() -> None:
 
 
 def test_the_ratio_is_of_all_tokens_together() -> None:
-    found = length_drift({"a": 10, "b": 30}, {"a": 20, "b": 40}, JUDGING)
+    found = length_drift({"a": 10, "b": 30}, {"a": 20, "b": 40}, JUDGING, groups={})
 
     assert (found.before, found.after, found.change.value) == (20.0, 30.0, 1.5)
     assert found.change.interval is not None
@@ -245,14 +245,14 @@ def test_rows_of_a_group_are_no_further_evidence() -> None:
 
 
 def test_a_base_model_that_answers_nothing_has_no_ratio() -> None:
-    found = length_drift({"a": 0}, {"a": 3}, JUDGING)
+    found = length_drift({"a": 0}, {"a": 3}, JUDGING, groups={})
 
     assert found.change.undefined == "the base model answers nothing"
 
 
 def test_each_bound_is_a_check_of_its_own() -> None:
     moved = likelihood_drift([row(1, 24.0, 20.0), row(2, 30.0, 24.0)], JUDGING)
-    longer = length_drift({"a": 10, "b": 9}, {"a": 11, "b": 9}, JUDGING)
+    longer = length_drift({"a": 10, "b": 9}, {"a": 11, "b": 9}, JUDGING, groups={})
 
     checks = judge_drift(DRIFT, DriftResult(scores=(moved, longer)), ACCEPTANCE)
 

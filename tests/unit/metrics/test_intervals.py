@@ -134,7 +134,7 @@ def found(**review: Any) -> SyntheticResult:
         (0.5, None, {"reviewed": 49}, "49 of 50"),
         (0.5, None, {"reviewed": 50}, ""),
         (500, None, {"reviewed": 99}, "99 of 100"),
-        (None, 0.1, {}, "nobody knows how many are wrong"),
+        (None, 0.1, {}, "the share of wrong ones is unknown"),
         (None, 0.1, {"reviewed": 60, "wrong_high": 0.0487}, ""),
         (60, 0.1, {"reviewed": 60, "wrong": 3, "wrong_high": 0.124}, "up to 12.4% of all may be"),
     ],

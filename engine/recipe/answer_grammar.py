@@ -1,4 +1,4 @@
-"""What a task's answers look like, as a grammar: a text that any process can read."""
+"""Grammars of a task's answers, as texts that any process can read."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +15,10 @@ _COMPACT: Final = {
     # `json.dumps` writes no other escapes, so training rows have no others either.
     "json_allowed_escapes": 'nrbtf\\"u',
 }
-"""How llguidance shall write JSON: as `write_object` does."""
+"""Options of llguidance to write JSON as `write_object` does."""
 _COMBINING: Final = ("allOf", "anyOf", "oneOf", "$ref", "$dynamicRef", "if", "not")
 _MAPS: Final = ("properties", "$defs", "definitions", "patternProperties")
-"""Keywords of a schema that name schemas."""
+"""Keywords with schemas by name."""
 _LISTS: Final = ("prefixItems", "anyOf", "oneOf")
 _SINGLE: Final = ("items", "additionalProperties")
 
@@ -31,7 +31,7 @@ def answer_grammar(task: Task) -> str | None:
         if task.output != "json":
             return _rules(f"{_quoted(NO_LABEL)} | FROM_0", *_in_order([*map(_quoted, task.labels)]))
         names = [_quoted(json.dumps(label, ensure_ascii=False)) for label in task.labels]
-        # Split around an empty list, so that the blanks are those that `json.dumps` writes.
+        # Split around an empty list: the blanks are those that `json.dumps` writes.
         before, after = json.dumps({JSON_LIST_KEY: []}).split("[]")
         whole = f"{_quoted(before + '[')} FROM_0? {_quoted(']' + after)}"
         return _rules(whole, *_in_order(names))
@@ -43,15 +43,15 @@ def answer_grammar(task: Task) -> str | None:
 def object_grammar(schema: Json) -> str:
     """Return the grammar of compact JSON that fits a schema, keys in the order of its properties.
 
-    An object whose schema names fields and does not say whether there may be others has none: the
-    model could go on naming fields for ever. `additionalProperties: true` allows them.
+    If the schema of an object names fields, the object has no others: the model could name fields for ever.
+    `additionalProperties: true` allows them.
     """
     whole = schema if isinstance(schema, dict) else {}
-    # `additionalProperties` knows only the `properties` beside it: below `allOf`, a part that is
-    # closed would refuse the fields of the other parts.
+    # `additionalProperties` refers only to the `properties` of the same schema: below `allOf`, a closed part would
+    # refuse the fields of the other parts.
     closed = whole if "allOf" in _keywords(whole) else _closed(whole)
-    given = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
-    return f"answer: %json {json.dumps(given, ensure_ascii=False)}"
+    guided = {**closed, "x-guidance": _COMPACT} if isinstance(closed, dict) else {}
+    return f"answer: %json {json.dumps(guided, ensure_ascii=False)}"
 
 
 def _rules(answer: str, *terminals: str) -> str:
@@ -59,12 +59,12 @@ def _rules(answer: str, *terminals: str) -> str:
 
 
 def _in_order(names: Sequence[str]) -> Iterator[str]:
-    """Yield `FROM_i`: some of the names from the i-th on, at least one, in order, with separators."""
+    """Yield the rules `FROM_i`: one or more of the names from the i-th on, in order, with separators."""
     last = len(names) - 1
     for place, name in enumerate(names):
         after = place + 1
-        # Each rule goes on with the next one, so the grammar grows with the labels; all sets of
-        # labels, written out, would double with each label.
+        # Each rule refers to the next one, so that the grammar grows with the labels; a list of all sets of labels
+        # would double with each label.
         more = f" ({_quoted(SEPARATOR)} FROM_{after})? | FROM_{after}" if place < last else ""
         yield f"FROM_{place}: {name}{more}"
 
@@ -74,34 +74,28 @@ def _quoted(text: str) -> str:
 
 
 def _closed(schema: Json) -> Json:
-    """Return the schema with objects that name fields closed, unless it says otherwise."""
+    """Return the schema with objects that name fields closed, unless it specifies otherwise."""
     if not isinstance(schema, dict):
         return schema
+    properties, required = schema.get("properties"), schema.get("required")
+    limits = ("additionalProperties", "patternProperties", *_COMBINING)
     inner = {key: _closed_below(key, value, schema) for key, value in schema.items()}
-    return {**inner, "additionalProperties": False} if _is_to_be_closed(schema) else inner
+    if not isinstance(properties, dict) or not properties or any(key in schema for key in limits):
+        return inner
+    # A required field without a description could never be written in a closed object.
+    others = set(required) - set(properties) if isinstance(required, list) else set()
+    return inner if others else {**inner, "additionalProperties": False}
 
 
 def _closed_below(key: str, value: Json, schema: Mapping[str, Json]) -> Json:
     if key in _MAPS and isinstance(value, dict):
-        return {name: _closed(one) for name, one in value.items()}
+        return {name: _closed(part) for name, part in value.items()}
     if key in _SINGLE:
         return _closed(value)
-    # Beside `properties`, the forms of `anyOf` speak of the same object: each, closed by itself,
-    # would refuse the fields that stand beside it.
+    # With `properties`, the forms of `anyOf` are of the same object: a closed form would refuse these fields.
     if key in _LISTS and isinstance(value, list) and "properties" not in schema:
-        return [_closed(one) for one in value]
+        return [_closed(part) for part in value]
     return value
-
-
-def _is_to_be_closed(schema: Mapping[str, Json]) -> bool:
-    named = schema.get("properties")
-    if not isinstance(named, dict) or not named:
-        return False
-    limits = ("additionalProperties", "patternProperties", *_COMBINING)
-    required = schema.get("required")
-    # A field that is required and not described could never be written in a closed object.
-    others = set(required) - set(named) if isinstance(required, list) else set()
-    return not others and not any(key in schema for key in limits)
 
 
 def _keywords(value: Any) -> set[str]:

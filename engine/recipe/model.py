@@ -1,7 +1,7 @@
-"""The recipe as a value: frozen, fully resolved, no `None` that means "default".
+"""The recipe as a value: frozen, fully resolved, without `None` for a default.
 
 Mirrors `schemas/recipe.schema.json`, section by section; a test walks both and fails on any difference. The schema
-says what a key means; here fields say what differs. None, or nothing, is what a recipe does not have.
+describes the keys; the fields describe only the differences. None or an empty value is a key that the recipe lacks.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 from engine.kinds import KINDS, Kind
 from engine.recipe.metrics import headline
 from engine.values import Value, replace
-
-# What a recipe points at: models, data sets and files, on the hub, on the disk or in a package; and JSON.
 
 if TYPE_CHECKING:
     Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -34,38 +32,38 @@ class Unordered(Value):
 
 
 class Outside(Value):
-    """Something outside the recipe's project that the recipe names: a file or folder, a server, a key for one."""
+    """Something outside the recipe's project that the recipe names: a file or folder, a server, a key for a server."""
 
     code: str
     at: tuple[str | int, ...]
     reference: str
-    """What it comes to, in the words that the user allows: `read /data/rows.csv`."""
+    """The words that the user allows: `read /data/rows.csv`."""
     message: str
     option: tuple[str, str]
-    """What allows it for one call: the option and its value."""
+    """The option, and its value, that allows it for one call."""
     allowed: bool
 
 
 class HubRef(Value):
     repo: str
     revision: str | None = None
-    """40 hex digits, or None where the recipe says `allow_moving`."""
+    """40 hex digits; None only with `allow_moving`."""
 
 
 class PathRef(Value):
     """A file or folder of the user's."""
 
     path: Path
-    """Absolute, resolved against the recipe's folder."""
+    """Absolute path."""
     written: str
-    """As the recipe says it; this, not `path`, is shown."""
+    """The path in the recipe, for messages."""
     sha256: str | None = None
-    """Of the file's bytes, where the recipe pins it."""
+    """Digest of the file's bytes, if the recipe pins it."""
     pattern: str = ""
-    """The recipe's pattern that the file matched; empty for a path that is none."""
-    # In the value itself, so that no reader of the path can forget to ask.
+    """The recipe's pattern that the file matched; empty for a plain path."""
+    # In the value itself, so that no reader of the path can forget to check it.
     withheld: tuple[Outside, ...] = ()
-    """What of it is outside the recipe's project and was not allowed: then nothing of it is read."""
+    """Things outside the recipe's project that were not allowed: then nothing of it is read."""
 
 
 class PackageRef(Value):
@@ -74,7 +72,7 @@ class PackageRef(Value):
     name: str
     version: str
     sha256: str | None
-    """Of the archive; None only where the recipe says `allow_moving`."""
+    """Digest of the archive; None only with `allow_moving`."""
     file: str
     """Path in the archive; `//` steps into an archive inside it."""
 
@@ -82,15 +80,12 @@ class PackageRef(Value):
 Reference = HubRef | PathRef | PackageRef
 
 
-# What training starts from: `base_model`.
-
-
 class FewerLayers(Value):
-    """A model of which only some layers are kept."""
+    """A base model of which only some layers are kept."""
 
     of: Reference
     keep_layers: str | int | tuple[int, ...]
-    """`every_second` or `every_third`, how many of the first ones, or their numbers, counted from 0."""
+    """`every_second` or `every_third`, the number of first layers, or their numbers from 0."""
 
 
 class NewTokenizer(Value):
@@ -98,7 +93,7 @@ class NewTokenizer(Value):
 
 
 class Scratch(Value):
-    """A blank model: blocks as in Llama, with weights drawn by seed."""
+    """A blank model: blocks as in Llama, with random weights."""
 
     layers: int
     width: int
@@ -113,39 +108,33 @@ class Scratch(Value):
 BaseModel = Reference | FewerLayers | Scratch
 
 
-# What the model is asked to do: `task`.
-
-
 class Task(Value):
     kind: str
-    """A name of `engine.kinds.KINDS`; `spec` says what is known of it."""
+    """A name in `engine.kinds.KINDS`."""
     instruction: str
     system: str
     input: str
     """Template over a row's columns: `{column}` or `{a.dotted.1.path}`; `{{` and `}}` are literal.
 
-    Empty where the shape of the rows says what is read: chat, preference, generation without `data.answer`.
+    Empty if the shape of the rows decides: chat, preference, generation without `data.answer`.
     """
     labels: tuple[str, ...]
     schema: Json
     output: Literal["text", "json"]
     out_of_scope: str = ""
     answer_pattern: str = ""
-    """Generation: what its last match holds is the answer; empty for the whole text."""
+    """Generation: the answer is its last match; empty for the complete text."""
     max_new_tokens: int = 0
-    """Of an answer when a model is asked; 0 for the longest training answer and a few more."""
+    """Tokens of an answer at most; 0 for the longest training answer and a few more."""
 
     @property
     def spec(self) -> Kind:
-        """What is known of the task's kind; KeyError for a name that is none."""
+        """The kind; KeyError for an unknown name."""
         return KINDS[self.kind]
 
 
-# Where in a row the label, the answer, the turns or the pair stand: `data.label` and the keys beside it.
-
-
 class Bin(Value, order=True):
-    """A numeric interval that stands for a label; both ends belong to it."""
+    """Numeric interval of a label; both ends belong to it."""
 
     label: str
     min: float | None
@@ -159,12 +148,12 @@ class LabelSpec(Unordered):
     bins: tuple[Bin, ...]
     separator: str
     missing: Literal["", "empty"] = ""
-    """Multilabel: `empty` where a row without the column has no label; else such a row is a problem.
+    """Multilabel: `empty` if a row without the column has no label; else such a row is a problem.
 
-    Null, a blank text and an empty list are no label whatever stands here.
+    Null, a blank text and an empty list are no label in both cases.
     """
     UNWRITTEN: ClassVar = frozenset({"missing"})
-    """Fields that came later: with their defaults they are in no stage key, so that those of older recipes stay."""
+    """Later fields: with their defaults they are in no stage key, so that keys of older recipes stay."""
 
     UNORDERED: ClassVar = ("relabel", "bins")
 
@@ -173,13 +162,13 @@ class SpanSpec(Value):
     column: str
     name: str
     start: str
-    """In each item: first character, from 0; missing means 0."""
+    """Key in each item of the first character, from 0; missing means 0."""
     end: str
     of: str
 
 
 class TagSpec(Value):
-    """Answers marked as BIO tags, one for each word of a text."""
+    """Answers in BIO tags, one for each word of a text."""
 
     column: str
     of: str
@@ -187,14 +176,14 @@ class TagSpec(Value):
 
 class AnswerSpec(Value):
     column: str
-    """Generation: the text. Extraction: a JSON object, or a text that holds one. Empty for another way."""
+    """Generation: the text. Extraction: a JSON object, or a text that holds one. Empty for another source."""
     references: tuple[str, ...]
     fields: tuple[tuple[str, str], ...]
     """Extraction: (field of the answer, column)."""
     spans: SpanSpec | None
     tags: TagSpec | None
     missing: Literal["", "empty"] = ""
-    """Extraction: `empty` where a row without an answer has nothing to extract; else it is left out, or a problem."""
+    """Extraction: `empty` if a row without an answer has nothing to extract; else it is dropped, or a problem."""
     UNWRITTEN: ClassVar = frozenset({"missing"})
 
 
@@ -215,21 +204,19 @@ class PairSpec(Value):
     rejected: str
 
 
-# Where rows come from, and what is checked of them: `data`.
-
 Shape = Literal[
     "auto", "columns", "openai_messages", "sharegpt", "alpaca", "prompt_completion", "dpo", "kto"
 ]
 CheckAction = Literal["fail", "drop", "warn", "off", "mask"]
-"""`mask` (personal data only): keep the row, with what was found put behind a placeholder."""
+"""`mask` (personal data only): keep the row, with placeholders instead of the data."""
 
 
 class ColumnFile(Value):
     column: str
     written: str
-    """As the recipe says it: a path from the recipe's folder, in the archive, or in the repository."""
+    """The path in the recipe: from its folder, in the archive, or in the repository."""
     ref: Reference
-    """Where it is: the same folder, archive or repository as the source's."""
+    """In the same folder, archive or repository as the source."""
 
 
 class Source(Value):
@@ -244,16 +231,16 @@ class Source(Value):
     config: str = ""
     split: str = ""
     hub_file: str = ""
-    """Hub data sets: one file of the repository instead of a configuration; empty for none."""
+    """Hub data sets: a file of the repository instead of a configuration."""
     records: str = ""
     """JSON: key path of the array whose items are rows; XML: the element of a row; empty for the top."""
     explode: str = ""
     columns: tuple[ColumnFile, ...] = ()
     weight: float = 1.0
-    """How often a training row of this source is seen in an epoch; below 1, that share of its rows."""
+    """Times that a training row of this source is seen in an epoch; below 1, that share of its rows."""
     into: Literal["", "train", "validation", "holdout"] = ""
     split_at: Literal["", "blank_lines"] = ""
-    """Format `lines`: where a row ends; empty for the end of each line."""
+    """Format `lines`: the end of a row; empty for the end of each line."""
     delimiter: str = ""
 
 
@@ -284,16 +271,16 @@ class Checks(Value):
 
     @property
     def keeps_splits_apart(self) -> bool:
-        """Whether nothing that training sees may stand, even nearly, among what judges."""
+        """Whether no training row may be in the holdout, even nearly."""
         return self.leakage in ("fail", "drop")
 
 
 class Replay(Value):
-    """General text that is trained beside the rows; it is in no split."""
+    """General text that is trained with the rows; it is in no split."""
 
     share: float
     sources: tuple[Source, ...]
-    """One for each file, as in `Data`; none where the base model's own samples are taken."""
+    """One for each file, as in `Data`; none for samples of the base model."""
     input: str = "{text}"
 
     @property
@@ -303,7 +290,7 @@ class Replay(Value):
 
 class Data(Value):
     sources: tuple[Source, ...]
-    """One for each file: a glob of the recipe stands here as the files it matched, sorted."""
+    """One for each file: a pattern of the recipe is replaced by the files that it matched, sorted."""
     shape: Shape
     label: LabelSpec | None
     answer: AnswerSpec | None
@@ -315,33 +302,29 @@ class Data(Value):
     replay: Replay | None = None
 
 
-# How rows are divided: `splits`.
-
 SplitName = Literal["train", "validation", "holdout"]
 SplitBy = Literal["random", "stratified", "group", "time", "column", "files", "files_order"]
 BY_ORDER: Final = ("time", "files_order")
-"""Ways by which the last rows are the holdout: by a column of times, or as the files have them."""
+"""Ways in which the last rows are the holdout: by a column of times, or in the order of the files."""
 Size = int | float | Literal["all"]
-"""Rows, a fraction, or all that the files say (for train: all that is left)."""
+"""Rows, a fraction, or all that the files have for it (for train: all others)."""
 FROM_TRAIN: Final = "from_train"
-"""Size of a validation split that the recipe does not give and `method.keep: best` needs: part of the training rows."""
+"""Size of a validation split that `method.keep: best` needs and the recipe lacks: part of the training rows."""
 ValidationSize = Size | Literal["from_train"]
 
 
 class Splits(Value):
     by: SplitBy
     column: str
-    """Of the group, the time or the split; empty for the other ways."""
+    """Column of the group, the time or the split; empty for the other ways."""
     train: Size = "all"
     validation: ValidationSize = "all"
     holdout: Size
-    """With folds: what one fold is, the fraction 1 / folds."""
+    """With folds: one fold, the fraction 1 / folds."""
     folds: int
     """Cross-validation: each row is in the holdout of one of so many trainings; 0 for none."""
     seed: int
 
-
-# What the tuned model has to beat: `baselines`.
 
 BaselineKind = Literal[
     "majority",
@@ -363,33 +346,30 @@ class Endpoint(Value):
     url: str
     model: str
     api_key_env: str
-    """The environment variable that holds the key; empty for none."""
+    """Environment variable of the key; empty without a key."""
     input_price: float
     output_price: float
     withheld: tuple[Outside, ...] = ()
-    """What asking it would send that was not allowed: then it is not asked."""
+    """Things that would be sent to it and were not allowed: then it gets no request."""
 
 
 class Baseline(Value):
     kind: BaselineKind
     name: str
-    """What reports and files call it: the kind, or the name that the recipe gives a model or an encoder."""
+    """Its name in reports and files: the kind, or the name of a model or an encoder in the recipe."""
     shots: int = 0
     """Answered examples in each prompt; 0 for the kind's own number (a model: none)."""
     ref: Reference | None = None
     """model: a transformers model; encoder_linear, encoder_tuned: a sentence encoder."""
     optional: bool = False
-    """encoder_linear, encoder_tuned: left out where the encoder cannot be fetched."""
+    """encoder_linear, encoder_tuned: skipped if the encoder cannot be fetched."""
     gguf: PathRef | None = None
     endpoint: Endpoint | None = None
 
 
-# Another model whose answers are learned from: `teacher`.
-
-
 class TeacherInputs(Value):
     sources: tuple[Source, ...]
-    """One for each file, as in `Data`; none where only soft targets of the labelled rows are learned."""
+    """One for each file, as in `Data`; none if only soft targets of the labelled rows are learned."""
     rows: int
 
 
@@ -401,16 +381,13 @@ class SoftTargets(Value):
 
 class Teacher(Value):
     model: Baseline
-    """Of the kind `model`, asked as a baseline is; or one of the recipe's own that learn from rows."""
+    """A baseline of the kind `model`, or one of the recipe's own that learn from rows."""
     inputs: TeacherInputs
     min_confidence: float | None
-    """`keep.confidence.min`: answers below it are left out; None keeps all."""
+    """`keep.confidence.min`: answers below it are dropped; None keeps all."""
     stop_if_teacher_is_no_better: bool
     soft: SoftTargets | None = None
     """None: only its answers are learned."""
-
-
-# Another model that writes training rows: `data.synthesize`.
 
 
 class Agreement(Value):
@@ -428,15 +405,12 @@ class Synthesize(Value):
     examples: int
     vary: tuple[tuple[str, tuple[str, ...]], ...]
     prompt: str
-    """Empty for one that is made of the task's instruction."""
+    """Empty for a prompt that is made of the task's instruction."""
     temperature: float
     seed: int
     agreement: Agreement
     max_share: float
     review: str
-
-
-# How, and by whom, the base model is trained: `method` and `backend`.
 
 
 class MethodDefault(Value):
@@ -455,7 +429,7 @@ PreferenceLoss = Literal["dpo", "ipo", "orpo", "simpo", "kto"]
 class Preference(Value):
     loss: PreferenceLoss
     beta: float
-    """Weight of the log-probabilities; of IPO and DPO also how near the model stays to its base."""
+    """Weight of the log-probabilities; with IPO and DPO also of the distance to the base model."""
     answer_weight: float = 0.0
     gamma: float = 0.0
     desirable_weight: float = 1.0
@@ -463,7 +437,7 @@ class Preference(Value):
 
     @property
     def has_reference(self) -> bool:
-        """Whether rewards are measured against the untouched base model."""
+        """Whether rewards are measured against the base model."""
         return self.loss in ("dpo", "ipo", "kto")
 
     @property
@@ -480,7 +454,7 @@ class TrainOnly(Value):
 class Scheduler(Value):
     name: Literal["cosine", "linear", "constant_then_decay"]
     decay: float | None = None
-    """Share of all steps in which it falls; None where it falls from the first one on."""
+    """Share of all steps in which it falls; None if it falls from the first one on."""
     floor: float = 0.0
 
 
@@ -493,14 +467,14 @@ class Method(Value):
     dora: bool = False
     rslora: bool = False
     ranks: tuple[tuple[str, int], ...] = ()
-    """By module, over `rank`; by name."""
+    """Ranks of single modules, by name, instead of `rank`."""
     layers: str | tuple[int, ...] | None = None
-    """Which layers get an adapter: `last_N`, or numbers from 0; None: all."""
+    """Layers with an adapter: `last_N`, or numbers from 0; None: all."""
     train_only: TrainOnly | None = None
     epochs: float
-    """0 where `tokens` says how long it is trained."""
+    """0 with `tokens`."""
     tokens: int | None = None
-    """How many tokens are trained, over all epochs."""
+    """Number of trained tokens, over all epochs."""
     min_steps: int | None = None
     max_steps: int | None = None
     learning_rate: float
@@ -508,7 +482,7 @@ class Method(Value):
     warmup_ratio: float
     weight_decay: float
     loraplus_lr_ratio: float = 1.0
-    """Rate of B as a multiple of that of A."""
+    """Learning rate of B as a multiple of that of A."""
     neftune_alpha: float | None = None
     loss_on: Literal["answers", "everything"] = "answers"
     batch_size: int
@@ -530,16 +504,11 @@ class Backend(Value):
     overrides: tuple[tuple[str, Json], ...]
 
 
-# The settings that are tried before one becomes the model: `sweep`.
-
-
 class Sweep(Value):
     settings: tuple[Method, ...]
-    """In the order of the recipe; of a grid, the last key varies fastest."""
+    """In the order of the recipe; in a grid, the last key varies fastest."""
     choose_by: str
 
-
-# What must hold of the tuned model: `acceptance`, and the bounds that `export` shares.
 
 Direction = Literal["min", "max"]
 
@@ -560,7 +529,7 @@ class MinGain(Value, order=True):
 
 
 class MaxDrop(Value, order=True):
-    """The quantized file may lose at most `max_drop` of `metric` against the merged model."""
+    """A model may lose at most `max_drop` of `metric` against another: the quantized file against the merged model."""
 
     metric: str
     max_drop: float
@@ -573,7 +542,7 @@ class Probe(Value):
     """None for `builtin`."""
     limit: int = 0
     columns: tuple[tuple[str, str], ...] = ()
-    """(what it holds, column), where the names are not the usual ones."""
+    """(part, column), for names that are not the usual ones."""
 
 
 class GeneralText(Value):
@@ -593,7 +562,7 @@ class Forgetting(Value):
 
 class LogProbabilityDrift(Value):
     max_drop: float
-    """Nats a token, base model minus tuned model."""
+    """Nats per token, base model minus tuned model."""
 
 
 class LengthDrift(Value):
@@ -622,9 +591,9 @@ class AgainstTeacher(Value):
 
 class SyntheticReview(Value):
     min_reviewed: float | None
-    """Rows, or below 1 a share of those that are kept; None: none has to be looked at."""
+    """Rows, or below 1 a share of the kept rows; None: no row has to be reviewed."""
     max_wrong: float | None
-    """By the upper end of the interval; None: wrong rows are left out, and not gated."""
+    """Bound on the upper end of the interval; None: wrong rows are dropped, and not gated."""
 
 
 class Acceptance(Unordered):
@@ -633,7 +602,7 @@ class Acceptance(Unordered):
     metrics: tuple[Threshold, ...]
     over_baselines: tuple[MinGain, ...]
     max_overfitting_gap: float | None
-    """How far train may stand above validation in the kind's main metric; None: not gated."""
+    """Most that train may be above validation in the kind's main metric; None: not gated."""
     over_previous: tuple[MaxDrop, ...] = ()
     forgetting: Forgetting | None = None
     drift: Drift | None = None
@@ -641,16 +610,14 @@ class Acceptance(Unordered):
     synthetic: SyntheticReview | None = None
     over_without_synthetic: tuple[MinGain, ...] = ()
     stride: int | None = None
-    """Tokens by which a window moves over documents that are judged; None: blocks of `method.max_length`."""
+    """Tokens by which a window moves over the documents of an evaluation; None: blocks of `method.max_length`."""
     selective: Selective | None = None
 
     UNORDERED: ClassVar = ("metrics", "over_baselines", "over_previous", "over_without_synthetic")
 
 
-# What leaves, and what it must keep: `export`.
-
 MIN_PARITY: Final = 0.98
-"""Where a recipe gives none."""
+"""Default of `export.parity.agreement.min`."""
 ONNX: Final = "onnx"
 """The format that is a graph, in a folder of its name."""
 
@@ -658,18 +625,18 @@ ONNX: Final = "onnx"
 class Export(Unordered):
     formats: tuple[Literal["safetensors", "gguf", "ollama", "onnx"], ...]
     quantizations: tuple[str, ...]
-    """llama.cpp's names, in the order of the recipe: Q4_K_M, Q8_0, …; the smallest that passes leaves."""
+    """llama.cpp's names, in the order of the recipe: Q4_K_M, Q8_0, …; the smallest that passes is exported."""
     max_drops: tuple[MaxDrop, ...]
     """`after_quantization.<metric>.max_drop`."""
     thresholds: tuple[Threshold, ...]
-    """`after_quantization.<metric>.min|max`, among them `agreement` with the merged model."""
+    """`after_quantization.<metric>.min|max`; one metric is `agreement` with the merged model."""
     importance_matrix: bool = False
     calibrate: bool | None = None
     """Fit a temperature to the answers to validation rows; with `acceptance.selective` always."""
     min_parity: float = MIN_PARITY
     """Agreement of adapter and merged model, and of merged model and each form that should lose nothing."""
     graph_precision: Literal["fp32", "fp16"] | None = None
-    """Of the weights of a graph; None: fp32."""
+    """Precision of the weights of a graph; None: fp32."""
 
     UNORDERED: ClassVar = ("formats", "max_drops", "thresholds")
 
@@ -682,9 +649,6 @@ class Export(Unordered):
         return ONNX in self.formats
 
 
-# The whole recipe, and what it waives.
-
-
 class Waiver(Value):
     what: str
     why: str
@@ -695,7 +659,7 @@ class Recipe(Value, eq=False):
     description: str
     file: Path
     extends: str = ""
-    """The parent, as the recipe names it; what it says is merged in. Empty for none."""
+    """The parent, as the recipe names it, which is merged in; empty without one."""
     allow_moving: bool
     task: Task
     base_model: BaseModel
@@ -705,7 +669,7 @@ class Recipe(Value, eq=False):
     stop_if_baseline_passes: bool
     learning_curve: bool
     method: Method
-    """With a sweep: what its settings change."""
+    """With a sweep: the method that its settings change."""
     acceptance: Acceptance
     export: Export
     backend: Backend
@@ -713,7 +677,7 @@ class Recipe(Value, eq=False):
     sweep: Sweep | None = None
     waivers: tuple[Waiver, ...] = ()
     method_defaults: tuple[MethodDefault, ...] = ()
-    """Keys of `method` that the file leaves open, with the reason of their values."""
+    """Keys of `method` that the file lacks, with the reasons for their values."""
 
     def __eq__(self, other: object) -> bool:
         """Compare all but `method_defaults`: a file with every default written out is the same recipe."""
@@ -732,12 +696,12 @@ class Recipe(Value, eq=False):
 
     @property
     def file_thresholds(self) -> tuple[Threshold, ...]:
-        """What the quantized file must keep: the tuned model's bounds and its own, the stricter of two on a metric."""
+        """Bounds of the quantized file: the tuned model's and its own, the stricter of two on a metric."""
         strictest: dict[tuple[str, str], Threshold] = {}
-        for one in (*self.acceptance.metrics, *self.export.thresholds):
-            known = strictest.setdefault((one.metric, one.direction), one)
-            if (one.bound > known.bound) == (one.direction == "min"):
-                strictest[one.metric, one.direction] = one
+        for bound in (*self.acceptance.metrics, *self.export.thresholds):
+            known = strictest.setdefault((bound.metric, bound.direction), bound)
+            if (bound.bound > known.bound) == (bound.direction == "min"):
+                strictest[bound.metric, bound.direction] = bound
         return tuple(strictest.values())
 
     @property
@@ -747,8 +711,8 @@ class Recipe(Value, eq=False):
 
     @property
     def rows_added_by(self) -> Literal["", "synthesize", "teach"]:
-        """The stage that adds rows to those of the sources; empty for none, and a recipe has one at most."""
+        """The one stage that adds rows to those of the sources; empty without one."""
         if self.data.synthesize is not None:
             return "synthesize"
-        # without rows to answer a teacher gives probabilities of those that are there
+        # A teacher without rows to answer gives probabilities for the rows of the sources.
         return "teach" if self.teacher is not None and self.teacher.inputs.sources else ""

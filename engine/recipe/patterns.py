@@ -1,4 +1,4 @@
-"""Regular expressions and schemas that somebody else wrote: as JSON Schema means them, and within a time."""
+"""Regular expressions and schemas of others: with JSON Schema's meaning, and within a time limit."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
 SECONDS: Final = 5.0
-"""Of processor time for one text; what an expression without nested repeats needs is thousandths of it."""
+"""Processor time for one text; an expression without nested repeats needs thousandths of it."""
 TOGETHER: Final = 15.0
-"""Of processor time for all texts, from which each is asked how long it took."""
+"""Processor time for all texts, above which the time of each counts."""
 USUAL: Final = 0.02
-"""Of processor time for one text of many, at most; a large object takes a thousandth."""
+"""Processor time for one text of many, at most; a large object takes a thousandth."""
 _SPENT: Final[dict[str, tuple[int, float]]] = {}
 UNREADABLE: Final = (re.error, OverflowError, RecursionError)
-"""What `re.compile` raises: OverflowError for a count beyond 32 bits, RecursionError for groups 1,000 deep."""
+"""Errors of `re.compile`: OverflowError for a count beyond 32 bits, RecursionError for groups 1,000 deep."""
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\Z)|\$", re.DOTALL)
-"""An escape, a set of characters (one that is not closed, too: it is read once), or the end of the text."""
-
-_DIGITS: Final = 10
-"""Of a place in a list."""
-
+"""An escape, a set of characters (also an open one, which is read once), or the end of the text."""
+_MOST_DIGITS: Final = 10
+_MOST_HOPS: Final = 20
+"""References followed from one place of a schema; more is a circle."""
 MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
-"""Keywords of JSON Schema below which schemas stand by name."""
+"""Keywords of JSON Schema with schemas by name."""
 LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
 SINGLE: Final = (
     *("items", "additionalProperties", "unevaluatedItems", "unevaluatedProperties"),
@@ -42,12 +41,12 @@ SINGLE: Final = (
 
 @contextmanager
 def in_time(key: str, what: str) -> Iterator[None]:
-    """Hold `what` against what the recipe says at `key`; DataError D425 where one text, or all of them, take long."""
+    """Limit the check of `what` against the recipe's `key`; DataError D425 if one text, or all of them, take long."""
     begun = time.process_time()
     try:
         with processor_time(SECONDS):
             yield
-            _spend(key, time.process_time() - begun)
+            _count(key, time.process_time() - begun)
     except (TooSlowError, RecursionError) as error:
         message = f"refers to itself without end on {what}"
         hint = "write `$ref` below a property or an item only"
@@ -57,8 +56,8 @@ def in_time(key: str, what: str) -> Iterator[None]:
         raise DataError.one("D425", message, path=key, hint=hint) from error
 
 
-def _spend(key: str, seconds: float) -> None:
-    """Count what was spent on a text. TooSlowError where all of them took long, and each a long time for what it is."""
+def _count(key: str, seconds: float) -> None:
+    """Count the time of a text. TooSlowError if all texts took long, and each takes long for one of many."""
     count, spent = _SPENT.get(key, (0, 0.0))
     _SPENT[key] = count, spent = count + 1, spent + seconds
     if spent > TOGETHER and spent > count * USUAL:
@@ -66,71 +65,80 @@ def _spend(key: str, seconds: float) -> None:
 
 
 def compiled(pattern: str) -> re.Pattern[str]:
-    """Return an expression ready to be used; one of UNREADABLE where it cannot be read."""
+    """Return a compiled expression; one of UNREADABLE if it cannot be read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return re.compile(pattern)
 
 
 def validator(schema: Mapping[str, Any] | bool) -> Draft202012Validator:  # noqa: FBT001 - a JSON Schema may be one
-    """Return what checks values against a schema; no reference is ever fetched, and a `$` is the end of the text."""
+    """Return a validator of a schema; it never fetches a reference, and `$` is the end of the text."""
     from jsonschema import Draft202012Validator, validators  # tens of milliseconds
     from referencing import Registry  # comes with jsonschema
 
     compared = Draft202012Validator.VALIDATORS["uniqueItems"]
 
     def unique_items(checker: Any, wanted: Any, items: Any, words: Any) -> Any:
-        # Each mapping of a list is compared with every other: not of a list that is too long anyway.
+        # Each mapping of a list is compared with every other. A list that is too long is refused anyway.
         is_short = not isinstance(items, list) or len(items) <= words.get("maxItems", len(items))
         yield from compared(checker, wanted, items, words) or () if is_short else ()
 
     bounded: type[Draft202012Validator] = validators.extend(  # type: ignore[no-untyped-call]
         Draft202012Validator, {"uniqueItems": unique_items}
     )
-    # With a registry of nothing: the usual one fetches what a `$ref` names from the network.
+    # The default registry fetches references from the network; an empty one does not.
     return bounded(with_python_patterns(schema), registry=Registry())
 
 
 def with_python_patterns(schema: Any) -> Any:
-    """Return a schema with its patterns as Python reads them, where `$` also stands before a last line break."""
+    """Return a schema with its patterns for Python, where `$` also matches before a last line break."""
     if not isinstance(schema, Mapping):
         return schema
-    return {word: _python(word, below) for word, below in schema.items()}
+
+    def converted(word: str, below: Any) -> Any:
+        if word == "pattern" and isinstance(below, str):
+            return python_pattern(below)
+        # The keys below are the author's names: a field called `pattern` has a schema, no expression.
+        if word in MAPS and isinstance(below, Mapping):
+            name = python_pattern if word == "patternProperties" else str
+            return {name(key): with_python_patterns(part) for key, part in below.items()}
+        if word in LISTS and isinstance(below, list):
+            return [with_python_patterns(part) for part in below]
+        return with_python_patterns(below) if word in SINGLE else below
+
+    return {word: converted(word, below) for word, below in schema.items()}
 
 
-def _python(word: str, below: Any) -> Any:
-    if word == "pattern" and isinstance(below, str):
-        return python_pattern(below)
-    # The keys below are names of the author's: a field called `pattern` holds a schema, no expression.
-    if word in MAPS and isinstance(below, Mapping):
-        name = python_pattern if word == "patternProperties" else str
-        return {name(key): with_python_patterns(one) for key, one in below.items()}
-    if word in LISTS and isinstance(below, list):
-        return [with_python_patterns(one) for one in below]
-    return with_python_patterns(below) if word in SINGLE else below
+def resolved(schema: Any, root: Any) -> Mapping[str, Any]:
+    """Return a schema with its references followed; empty for a circle, and for what is no mapping."""
+    for _ in range(_MOST_HOPS):
+        if not isinstance(schema, Mapping):
+            break
+        reference = schema.get("$ref")
+        if not isinstance(reference, str):
+            return schema
+        schema = schema_at(root, reference)
+    return {}
 
 
 def schema_at(root: Any, reference: str) -> Any:
-    """Return the schema that a reference such as `#/$defs/address` leads to (RFC 6901); None where there is none."""
-    found, inner = root, ""
+    """Return the schema at a reference such as `#/$defs/address` (RFC 6901); None where there is none."""
+    node, inner = root, ""
     for part in unquote(reference).removeprefix("#").split("/")[1:]:
-        # `~01`, which is `~1`, would become `/` in the other order
+        # `~01`, which is `~1`, would become `/` in the other order.
         name = part.replace("~1", "/").replace("~0", "~")
         if inner in LISTS:
-            is_there = isinstance(found, list) and _is_place(name, found)
-            found, inner = found[int(name)] if is_there else None, ""
+            is_number = name.isascii() and name.isdecimal() and len(name) < _MOST_DIGITS
+            is_there = isinstance(node, list) and is_number and int(name) < len(node)
+            node, inner = node[int(name)] if is_there else None, ""
         elif inner:
-            found, inner = found.get(name) if isinstance(found, Mapping) else None, ""
+            node, inner = node.get(name) if isinstance(node, Mapping) else None, ""
         else:
             inner = name if name in (*MAPS, *LISTS) else ""
             is_word = bool(inner) or name in SINGLE
-            found = found.get(name) if is_word and isinstance(found, Mapping) else None
-    return found if not inner and isinstance(found, Mapping | bool) else None
-
-
-def _is_place(name: str, items: list[Any]) -> bool:
-    return name.isascii() and name.isdecimal() and len(name) < _DIGITS and int(name) < len(items)
+            node = node.get(name) if is_word and isinstance(node, Mapping) else None
+    return node if not inner and isinstance(node, Mapping | bool) else None
 
 
 def python_pattern(pattern: str) -> str:
-    return _TOKEN.sub(lambda found: r"\Z" if found[0] == "$" else found[0], pattern)
+    return _TOKEN.sub(lambda match: r"\Z" if match[0] == "$" else match[0], pattern)

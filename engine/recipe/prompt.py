@@ -1,14 +1,14 @@
-"""What the model is asked, by the template and the turns of a row, and what counts as an answer."""
+"""Prompts, from the template and the turns of a row, and valid answers."""
 
 import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn
 
 from engine.kinds import AnswerForm, Turns
 from engine.recipe.model import Json, Recipe, Task
-from engine.recipe.patterns import schema_at
+from engine.recipe.patterns import resolved
 from engine.values import Value
 
 Message = dict[str, Any]
@@ -21,7 +21,7 @@ class Conversation(Value):
     trained: tuple[int, ...]
     """Positions in `messages` of the assistant's turns that are learned from, rising."""
     tools: tuple[Mapping[str, Any], ...] = ()
-    """Definitions of the tools that may be called."""
+    """Definitions of the tools that the model may call."""
     rejected: tuple[Message, ...] = ()
     desirable: bool = True
     """False for an answer that got a thumb down (KTO): training makes it less likely."""
@@ -38,17 +38,17 @@ def conversation(
     target: str,
     payload: Mapping[str, Any],
 ) -> Conversation:
-    """Return the turns of an example, given its fields of the same names.
+    """Return the turns of an example with fields of these names.
 
-    For text there are no turns: the document, `input`, is learned whole. A chat without a system
-    message gets the task's. The turns are new dictionaries with keys of the chat template only.
+    A text has no turns: all of the document, `input`, is learned. A chat without a system message gets the task's. The
+    turns are new dictionaries with keys of the chat template only.
     """
     match task.spec.turns:
         case Turns.DOCUMENT:
             return Conversation(messages=(), trained=())
         case Turns.CHAT:
             turns = _turns(task, payload["messages"])
-            # The task's system message, where the row has none, moves every position by one.
+            # If the row has no system message, the task's moves every position by one.
             added = len(turns) - len(payload["messages"])
             trained = tuple(
                 position
@@ -61,19 +61,18 @@ def conversation(
         case Turns.PREFERENCE:
             return _preference(task, payload)
         case Turns.QUESTION:
-            # Around `input`, or the row's own turns, the last one being the question.
             if own := payload.get("messages"):
                 *before, last = _turns(task, own)
-                asked = [*before, {**last, "content": question(task, last["content"])}]
+                prompt = [*before, {**last, "content": question(task, last["content"])}]
             else:
-                asked = messages(task, input)
+                prompt = messages(task, input)
             answer = {"role": "assistant", "content": answer_text(task, target)}
-            return Conversation(messages=(*asked, answer), trained=(len(asked),))
+            return Conversation(messages=(*prompt, answer), trained=(len(prompt),))
 
 
 def _preference(task: Task, payload: Mapping[str, Any]) -> Conversation:
     prompt = _turns(task, payload["messages"])
-    # A row of DPO has two answers; one of KTO has a single answer and says whether it is desirable.
+    # A row of DPO has two answers; a row of KTO has one, and whether it is desirable.
     is_pair = "chosen" in payload
     answer = _plain(payload["chosen"] if is_pair else payload["answer"])
     turns = enumerate(answer, start=len(prompt))
@@ -97,28 +96,24 @@ def _plain(turns: Sequence[Mapping[str, Any]]) -> list[Message]:
     return [{key: value for key, value in turn.items() if key != "trained"} for turn in turns]
 
 
-_MOST_HOPS = 20
-"""References followed from one place of a schema; more is a circle."""
-
-
 def read_object(text: str) -> dict[str, Any] | None:
     """Return the object that `text` is, or None: for other JSON, repeated keys, NaN, huge numbers and prose."""
     try:
-        # Left to itself, Python's json keeps the last of repeated keys, and reads NaN and Infinity.
+        # By default, Python's json keeps the last of repeated keys, and reads NaN and Infinity.
         value = json.loads(
             text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite
         )
-    # A model may open brackets without end: json.loads answers that with RecursionError.
+    # RecursionError: a model may open brackets without end.
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
 
 def write_object(value: Mapping[str, Any], schema: Json) -> str:
-    """Return compact JSON, keys in the order of the schema's properties, others behind them.
+    """Return compact JSON, keys in the order of the schema's properties, followed by other keys.
 
-    Equal objects give equal texts where the schema names their keys. `TypeError` or `ValueError`
-    for values that JSON does not have, such as dates and NaN.
+    Equal objects give equal texts if the schema names their keys. TypeError or ValueError for values that JSON does not
+    have, such as dates and NaN.
     """
     ordered = _ordered(dict(value), schema, root=schema)
     return json.dumps(ordered, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -131,28 +126,17 @@ def _ordered(value: Any, schema: Json, *, root: Json) -> Any:
         return [_ordered(item, items, root=root) for item in value]
     if not isinstance(value, dict):
         return value
-    properties = cast("dict[str, Json]", at.get("properties") or {})
+    properties = at.get("properties") or {}
     keys = [key for key in properties if key in value]
     keys += [key for key in value if key not in properties]
     return {key: _ordered(value[key], properties.get(key), root=root) for key in keys}
 
 
-def resolved(schema: Json, root: Json) -> dict[str, Json]:
-    for _ in range(_MOST_HOPS):
-        if not isinstance(schema, dict):
-            return {}
-        ref = schema.get("$ref")
-        if not isinstance(ref, str):
-            return schema
-        schema = schema_at(root, ref)
-    return {}
-
-
 def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         raise ValueError("duplicate key")
-    return found
+    return mapping
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -184,7 +168,7 @@ _LAST_WORD: Final = re.compile(rf"{WORD.pattern}$")
 
 
 class TemplateError(Exception):
-    """The template cannot be read; the text says why, `hint` what to write."""
+    """The template cannot be read, for the reason in the text; `hint` is what to write."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -192,8 +176,8 @@ class TemplateError(Exception):
 
 
 def pieces(template: str) -> tuple[tuple[str, bool], ...]:
-    """Return the template as (text, is it a dotted path of a column) in order; TemplateError when it is broken."""
-    found: list[tuple[str, bool]] = []
+    """Return a template as (text, whether it is a dotted path of a column), in order; TemplateError if it is broken."""
+    parts: list[tuple[str, bool]] = []
     for piece in _PIECE.finditer(template):
         if piece["stray"] is not None:
             raise TemplateError(
@@ -201,7 +185,7 @@ def pieces(template: str) -> tuple[tuple[str, bool], ...]:
                 hint=_with_partner(template, piece.start()),
             )
         if piece["literal"] is not None:
-            found.append(({"{{": "{", "}}": "}"}.get(piece["literal"], piece["literal"]), False))
+            parts.append(({"{{": "{", "}}": "}"}.get(piece["literal"], piece["literal"]), False))
             continue
         name = piece["field"]
         if name != name.strip() or not all(name.split(".")):
@@ -209,24 +193,20 @@ def pieces(template: str) -> tuple[tuple[str, bool], ...]:
                 f"`{{{name}}}` does not name a column",
                 hint=f"write `{{{name.strip()}}}`" if all(name.strip().split(".")) else None,
             )
-        found.append((name, True))
-    return tuple(found)
+        parts.append((name, True))
+    return tuple(parts)
 
 
 def _with_partner(template: str, place: int) -> str:
-    """Return the hint for a brace without its partner: the column that it was probably written for, or the literal."""
+    """Return the hint for a brace without its partner: the column that was probably meant, or the literal."""
     brace = template[place]
-    literal = f"write `{brace * 2}` for a literal brace"
+    literal = f"`{brace * 2}` for a literal brace"
     word = WORD.match(template, place + 1) if brace == "{" else _LAST_WORD.search(template[:place])
-    return (
-        f"write `{{{word[0]}}}` for the column, or {literal.removeprefix('write ')}"
-        if word
-        else literal
-    )
+    return f"write `{{{word[0]}}}` for the column, or {literal}" if word else f"write {literal}"
 
 
 def fields(template: str) -> tuple[str, ...]:
-    """Return the columns the template names, each once, in order; TemplateError as `pieces`."""
+    """Return the columns in the template, each once, in order; TemplateError as `pieces`."""
     return tuple(dict.fromkeys(text for text, is_field in pieces(template) if is_field))
 
 
@@ -238,10 +218,10 @@ NO_LABEL = "none"
 
 
 def messages(task: Task, text: str, shots: Sequence[tuple[str, str]] = ()) -> list[dict[str, str]]:
-    """Return the chat that asks for the answer to `text`.
+    """Return the chat that asks for the answer to `text`, with the task's system message.
 
-    A system message stands first when the task has one. Each shot, (text, target), becomes a user
-    and an assistant turn before the last user turn, phrased like the real question and answer.
+    Each shot, (text, target), becomes a user and an assistant turn before the last user turn, in the form of the
+    question and its answer.
     """
     chat = [{"role": "system", "content": task.system}] if task.system else []
     for shot_text, target in shots:
@@ -258,7 +238,7 @@ def question(task: Task, text: str) -> str:
 
 
 def answer_text(task: Task, target: str) -> str:
-    """Return what the assistant says for a target (`Example.target`): labels in the task's form of output."""
+    """Return the assistant's turn for a target (`Example.target`): labels in the task's form of output."""
     if task.output != "json" or not task.spec.has_labels:
         return target
     if task.spec.answer is AnswerForm.LABEL:
@@ -278,17 +258,17 @@ def split_labels(target: str) -> list[str]:
 
 
 def asks_partly_blank(recipe: Recipe) -> bool:
-    """Tell whether rows with a blank column were trained on and judged, so that such rows are asked later, too."""
+    """Return whether rows with a blank column are trained on and evaluated, so that they are answered later, too."""
     return recipe.data.checks.empty in ("warn", "off") and len({*fields(recipe.task.input)}) > 1
 
 
 def parse_answer(task: Task, text: str) -> str | None:
-    """Return the target that `text` states, or None when it is not exactly an answer.
+    """Return the target of `text`, or None if it is not exactly an answer.
 
-    Surrounding whitespace is ignored and nothing else: `Positive`, `positive.` and prose around a label are not
-    answers, since a program that reads the output would not accept them either. Several labels may stand in any order,
-    but not twice. An object is any JSON object without repeated keys, returned as compact JSON; whether it fits the
-    schema is not asked here. For the other kinds every text is an answer except an empty one.
+    Only white space around it is ignored: `Positive`, `positive.` and prose around a label are no answers, since a
+    program that reads the output would not accept them either. Several labels may be in any order, but not twice. An
+    object is any JSON object without repeated keys, returned as compact JSON, even if it does not fit the schema. For
+    the other kinds every text is an answer, except an empty one.
     """
     answer = text.strip()
     if task.spec.answer is AnswerForm.LABEL:
@@ -302,8 +282,8 @@ def parse_answer(task: Task, text: str) -> str | None:
             return None
         return joined_labels(task, labels)
     if task.spec.answer is AnswerForm.OBJECT:
-        found = read_object(answer)
-        return None if found is None else write_object(found, task.schema)
+        value = read_object(answer)
+        return None if value is None else write_object(value, task.schema)
     return answer or None
 
 
@@ -315,15 +295,15 @@ def answer_value(task: Task, answer: str) -> Any:
 
 def _labelled(answer: str, key: str) -> object:
     """Return the value of an object with that one key; None for anything else."""
-    found = read_object(answer)
-    return found[key] if found is not None and list(found) == [key] else None
+    value = read_object(answer)
+    return value[key] if value is not None and list(value) == [key] else None
 
 
 def unnamed_labels(labels: Sequence[str], text: str) -> list[str]:
     """Return the labels that a text does not name: a sentence names the label `not_spam` as "not spam"."""
-    asked = _loose(text)
-    return [label for label in labels if _loose(label) not in asked]
 
+    def plain(words: str) -> str:
+        return " ".join(re.sub(r"[\W_]+", " ", words.casefold()).split())
 
-def _loose(text: str) -> str:
-    return " ".join(re.sub(r"[\W_]+", " ", text.casefold()).split())
+    named = plain(text)
+    return [label for label in labels if plain(label) not in named]

@@ -1,4 +1,4 @@
-"""What a recipe or a command line refers to: models, data sets and probes on the hub, on the disk or in a package."""
+"""References to models, data sets and probes on the hub, on the disk or in a package."""
 
 import os
 import re
@@ -31,7 +31,7 @@ COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "cloze": (("context", "endings", "answer"), ("contexts", "ending", "answer")),
     "minimal_pairs": (("good", "bad"),),
 }
-"""By kind, the sets of columns that a row may have. A cloze text comes in one or several forms."""
+"""By kind, the sets of columns that a row may have."""
 
 USUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "question": ("question", "query"),
@@ -44,7 +44,7 @@ USUAL: Final[Mapping[str, tuple[str, ...]]] = {
     "good": ("good", "sentence_good"),
     "bad": ("bad", "sentence_bad"),
 }
-"""Column names that a recipe need not name in `columns`."""
+"""Column names that a recipe need not specify in `columns`."""
 
 
 def parts_of(kind: str) -> tuple[str, ...]:
@@ -54,12 +54,9 @@ def parts_of(kind: str) -> tuple[str, ...]:
 def layout_of(
     kind: str, named: Mapping[str, str], present: Collection[str]
 ) -> dict[str, str] | None:
-    """Return the column of each part, for the first set of columns that is there whole, else None."""
-    for layout in COLUMNS[kind]:
-        found = {part: column(part, named, present) for part in layout}
-        if all(found.values()):
-            return found
-    return None
+    """Return the column of each part, for the first set of columns that is complete; None without one."""
+    layouts = ({part: column(part, named, present) for part in layout} for layout in COLUMNS[kind])
+    return next((layout for layout in layouts if all(layout.values())), None)
 
 
 def column(part: str, named: Mapping[str, str], present: Collection[str]) -> str:
@@ -81,8 +78,7 @@ JUDGE: Final[KeyPath] = (*SYNTHESIZE, "keep", "agreement", "judge")
 
 
 def asked_models(recipe: Recipe) -> Iterator[tuple[KeyPath, Baseline]]:
-    """Yield each model beside the baselines that a recipe asks, at the key that names it."""
-    # one of the baselines stands among them already
+    """Yield each model that answers or writes rows, at its key; without a teacher that is one of the baselines."""
     if recipe.teacher is not None and recipe.teacher.model.kind == "model":
         yield TEACHER, recipe.teacher.model
     if (value := recipe.data.synthesize) is not None:
@@ -91,18 +87,18 @@ def asked_models(recipe: Recipe) -> Iterator[tuple[KeyPath, Baseline]]:
             yield JUDGE, value.agreement.judge
 
 
-# Only a full commit counts as a revision: a branch or a tag can move.
+# A revision is a full commit: a branch or a tag can move.
 _HUB: Final = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[0-9a-f]{40}))?")
 _PACKAGE: Final = re.compile(
     r"(?P<name>[\w.-]+)==(?P<version>[\w.!+-]+)//(?P<file>[^#]+)(#sha256=(?P<sha256>[0-9a-f]{64}))?"
 )
 MODELS: Final = ("model", "encoder_linear", "encoder_tuned")
 TOKENIZER: Final[KeyPath] = ("base_model", "scratch", "tokenizer")
-"""Where a blank model names the tokenizer of another one."""
+"""Key of a blank model with the tokenizer of another one."""
 BLOCK: Final = 32
-"""Feed-forward parts are multiples of this, the block of llama.cpp's older quantizations."""
+"""Block of llama.cpp's older quantizations; feed-forward parts are multiples of it."""
 STEPS: Final[Mapping[str, int]] = {"every_second": 2, "every_third": 3}
-"""Words of `base_model.keep_layers`: from one kept layer to the next."""
+"""Words of `base_model.keep_layers`, with the distance from one kept layer to the next."""
 PROBES: Final[KeyPath] = ("acceptance", "forgetting", "probes")
 _TEACHER_SOURCES: Final[KeyPath] = ("teacher", "inputs", "sources")
 GENERAL_TEXT: Final[KeyPath] = ("acceptance", "forgetting", "text")
@@ -119,7 +115,7 @@ _NAMED: Final[tuple[tuple[KeyPath, str], ...]] = (
     ((*_TEACHER_SOURCES, _EACH), "data set"),
     ((*REPLAY_SOURCES, _EACH), "data set"),
 )
-"""Keys that may name a model, rows or a text, `*` for each item of a list, and what it is."""
+"""Keys of models, rows and texts, with what they are; `*` for each item of a list."""
 _PLACES: Final = frozenset({"hub", "path", "package", "gguf", "endpoint"})
 FORMS: Final = "owner/name@COMMIT, a path, or package==version//file"
 
@@ -142,27 +138,20 @@ def reference(written: Mapping[str, Any], folder: Path) -> Reference:
 
 def base_model(written: Mapping[str, Any], folder: Path) -> BaseModel:
     if (blank := written.get("scratch")) is not None:
-        tokenizer = blank["tokenizer"]
-        is_new = "train" in tokenizer
-        own = {"kv_heads": blank["heads"], "feed_forward": feed_forward_of(blank["width"])}
-        sizes = {**own, **{name: one for name, one in blank.items() if name != "tokenizer"}}
-        return Scratch(
-            tokenizer=NewTokenizer(size=tokenizer["size"])
-            if is_new
-            else reference(tokenizer, folder),
-            **sizes,
-        )
-    place = reference(written, folder)
-    keep = written.get("keep_layers")
-    if keep is None:
-        return place
+        named = blank["tokenizer"]
+        is_new = "train" in named
+        tokenizer = NewTokenizer(size=named["size"]) if is_new else reference(named, folder)
+        usual = {"kv_heads": blank["heads"], "feed_forward": feed_forward_of(blank["width"])}
+        return Scratch(**{**usual, **blank, "tokenizer": tokenizer})
+    place, keep = reference(written, folder), written.get("keep_layers")
     if isinstance(keep, Mapping):
         return FewerLayers(of=place, keep_layers=int(keep["first"]))
-    return FewerLayers(of=place, keep_layers=keep if isinstance(keep, str) else tuple(keep))
+    keep = tuple(keep) if isinstance(keep, list) else keep
+    return place if keep is None else FewerLayers(of=place, keep_layers=keep)
 
 
 def feed_forward_of(width: int) -> int:
-    """Return the usual width of the feed-forward part: 8/3 of the model's, in whole blocks of 32."""
+    """Return the usual width of the feed-forward part: 8/3 of the model's, rounded up to blocks of 32."""
     return -(-8 * width // (3 * BLOCK)) * BLOCK
 
 
@@ -173,14 +162,14 @@ def written_layers(keep: str | int | tuple[int, ...]) -> Any:
 
 
 def layer_numbers(keep: str | int | Sequence[int], count: int) -> list[int]:
-    """Return the numbers of the layers that are kept of `count`; some may be none of its."""
+    """Return the numbers of the kept layers of `count`; a model may lack some of them."""
     if isinstance(keep, str):
         return list(range(0, count, STEPS[keep]))
     return list(range(keep)) if isinstance(keep, int) else list(keep)
 
 
 def kept_layers(keep: str | int | Sequence[int], count: int) -> list[int]:
-    """Return the numbers of the layers of `count` that are kept. StageError X741 for one that is not there."""
+    """Return the numbers of the kept layers of `count`. StageError X741 for a layer that the model lacks."""
     wanted = layer_numbers(keep, count)
     if wanted[-1] >= count:
         raise StageError.one(
@@ -201,7 +190,7 @@ def layers_in_words(keep: str | int | tuple[int, ...]) -> str:
 
 
 def base_reference(base: BaseModel) -> Reference | None:
-    """Return where the base model comes from; of a blank one its tokenizer, None where that is new too."""
+    """Return the reference to the base model; of a blank one to its tokenizer, None if that is new, too."""
     if isinstance(base, FewerLayers):
         return base.of
     if isinstance(base, Scratch):
@@ -216,7 +205,7 @@ def has_new_tokenizer(base: BaseModel) -> bool:
 def written_references(
     value: Mapping[str, Any],
 ) -> Iterator[tuple[KeyPath, Mapping[str, Any], str]]:
-    """Yield every mapping of a recipe's text, maybe broken, that refers to a model, data set or probe, with its key."""
+    """Yield every reference in a recipe's text, which may be broken: key path, mapping, and what it refers to."""
     for path, what in _NAMED:
         for at, written in _at(value, path):
             if isinstance(written, Mapping) and not _PLACES.isdisjoint(written):
@@ -234,16 +223,19 @@ def _at(value: Any, path: KeyPath, at: KeyPath = ()) -> Iterator[tuple[KeyPath, 
 
 
 def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
-    """Yield every reference of a recipe as `written_references`, and the `gguf` of a baseline as one of its own."""
+    """Yield every reference of a recipe as `written_references`, and the `gguf` of a model in addition."""
     if (base := base_reference(recipe.base_model)) is not None:
         at = TOKENIZER if isinstance(recipe.base_model, Scratch) else ("base_model",)
         yield at, base, "model"
     for at, source in sources_at(recipe):
         yield at, source.ref, "data set"
-    for number, baseline in enumerate(recipe.baselines):
-        yield from _of_model(baseline, ("baselines", number, baseline.kind))
-    for at, model in asked_models(recipe):
-        yield from _of_model(model, at)
+    baselines = ((("baselines", at, one.kind), one) for at, one in enumerate(recipe.baselines))
+    models: list[tuple[KeyPath, Baseline]] = [*baselines, *asked_models(recipe)]
+    for at, model in models:
+        if model.ref is not None:
+            yield at, model.ref, "model"
+        if model.gguf is not None:
+            yield at, model.gguf, "gguf"
     forgetting = recipe.acceptance.forgetting
     for number, probe in enumerate(forgetting.probes if forgetting else ()):
         if probe.source is not None:
@@ -252,15 +244,8 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
         yield GENERAL_TEXT, forgetting.text.source.ref, "text"
 
 
-def _of_model(model: Baseline, at: KeyPath) -> Iterator[tuple[KeyPath, Reference, str]]:
-    if model.ref is not None:
-        yield at, model.ref, "model"
-    if model.gguf is not None:
-        yield at, model.gguf, "gguf"
-
-
 def sources_at(recipe: Recipe) -> Iterator[tuple[KeyPath, Source]]:
-    """Yield every source of rows at its key: of the task, of rows that a teacher answers, of replayed text."""
+    """Yield every source at its key: of labelled rows, of rows that a teacher answers, of replayed text."""
     listed: list[tuple[KeyPath, tuple[Source, ...]]] = [(("data", "sources"), recipe.data.sources)]
     if recipe.teacher is not None:
         listed.append((_TEACHER_SOURCES, recipe.teacher.inputs.sources))
@@ -270,19 +255,19 @@ def sources_at(recipe: Recipe) -> Iterator[tuple[KeyPath, Source]]:
         number, pattern = -1, ""
         for source in sources:
             own = source.ref.pattern if isinstance(source.ref, PathRef) else ""
-            # A pattern stands here as one source for each file; in the recipe's list it is one item.
+            # A pattern is one item of the recipe's list, and one source for each file.
             number += not own or own != pattern
             pattern = own
             yield (*path, number), source
 
 
 def named_model(text: str, folder: Path) -> Reference:
-    """Return the model that `text` names; a path is one from `folder`, and comes before the hub.
+    """Return the model that `text` names; a path from `folder` comes before a name of the hub.
 
     RecipeError R010 for a text of no known form.
     """
     path = absolute(text, folder)
-    # Not `Path.exists`, which raises for a name that is too long to be one.
+    # Not `Path.exists`, which raises for a name that is too long.
     if text.startswith((".", "/", "~")) or os.path.exists(path):
         return PathRef(path=path, written=text)
     if found := _PACKAGE.fullmatch(text):
@@ -297,7 +282,7 @@ def named_model(text: str, folder: Path) -> Reference:
 
 
 def source_format(source: Source, name: str) -> str | None:
-    """Return the format of a source, of which the file has that name; None where it tells none."""
-    # Rows of a hub split were written as Parquet when they were fetched, whatever the repository holds.
+    """Return the format of a source with a file of that name; None if it is unknown."""
+    # Rows of a hub split were written as Parquet when they were fetched.
     is_hub_split = isinstance(source.ref, HubRef) and not source.hub_file
     return "parquet" if is_hub_split else format_of(name, source.format)

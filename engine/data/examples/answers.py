@@ -20,7 +20,8 @@ from engine.data.examples.template import (
 )
 from engine.data.reading.row import excerpt
 from engine.recipe.model import Json, SpanSpec, TagSpec
-from engine.recipe.prompt import NO_LABEL, read_object, resolved
+from engine.recipe.patterns import resolved
+from engine.recipe.prompt import NO_LABEL, read_object
 from engine.recipe.text.words import folded, unlike
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -129,15 +130,14 @@ def _is_nothing(value: object) -> bool:
 def schema_of_field(schema: Json, field: str) -> Json:
     """Return what the schema says about a field of its object; None for nothing."""
     whole = resolved(schema, schema)
-    properties = whole.get("properties")
-    if isinstance(properties, dict) and field in properties:
-        return properties[field]
-    return whole.get("additionalProperties")
+    properties: Json = whole.get("properties")
+    other: Json = whole.get("additionalProperties")
+    return properties.get(field, other) if isinstance(properties, dict) else other
 
 
 def types_of(schema: Json, root: Json) -> tuple[str, ...]:
     named = resolved(schema, root).get("type", [])
-    return tuple(str(name) for name in ([named] if isinstance(named, str) else named or []))  # type: ignore[union-attr]
+    return tuple(str(name) for name in ([named] if isinstance(named, str) else named or []))
 
 
 def fitted(value: object, schema: Json, *, root: Json) -> object:

@@ -1,12 +1,12 @@
-"""`extends`: a recipe that says only what differs from one parent, a local file.
+"""`extends`: a recipe that holds only the differences from one parent, a local file.
 
-The parent is merged under the child before any rule is checked: mappings key by key, everything
-else is replaced, and the child wins. What comes from the parent keeps its place in the parent's
-file, and its paths, written from the parent's folder, are rewritten to lead from the child's. So
-what follows sees one recipe, and a problem points at the line that is to be edited.
+The parent is merged under the child before any rule is checked: mappings key by key; any other value of the child
+replaces the parent's. What comes from the parent keeps its place in the parent's file, and its paths, written from the
+parent's folder, are rewritten to lead from the child's. So what follows handles one recipe, and a problem points at the
+line that is to be edited.
 
-A mapping that is one value (`x-whole` in the schema) is replaced whole: a way to split does not mix with another, nor
-one sweep, half a JSON Schema is none. A base model named anew does not keep the pin of the parent's.
+A mapping that is one value (`x-whole` in the schema) is replaced as a unit, such as a way to split, a sweep or a JSON
+Schema. A new base model does not keep the pin of the parent's.
 """
 
 import posixpath
@@ -24,57 +24,49 @@ from engine.recipe.text.words import did_you_mean, nearest_file
 from engine.recipe.validation.schema import Schema, children, expand, recipe_schema
 from engine.values import replace
 
+KEY: Final = "extends"
 _OF_A_VALUE: Final = frozenset({"B401", "B407"})
-"""The others of backends are about a key."""
+"""Codes of backends that are about a value; the others are about a key."""
+_NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")
+_PLACES: Final = frozenset({"hub", "path", "package"})
 
 
 def placed(
     problems: Iterable[Problem], path: Path, *, read: Reader = read_bytes
 ) -> tuple[Problem, ...]:
-    """Return the problems, those of backends with their place; `read`: see `check_recipe`."""
-    found = tuple(problems)
-    if not any(map(_lacks_place, found)):
-        return found
+    """Return the problems, those of backends with their place; `read` as for `check_recipe`."""
+    problems = tuple(problems)
+    codes = {one.code for one in problems if one.path and one.place is None}
+    codes = {code for code in codes if code.startswith("B") or code == "R351"}
     try:
-        source, _ = extended(read_source(path, read=read), read=read)
+        source = extended(read_source(path, read=read), read=read)[0] if codes else None
     except RecipeError:
-        return found
-    return tuple(_placed(one, source) if _lacks_place(one) else one for one in found)
-
-
-def _lacks_place(problem: Problem) -> bool:
-    is_of_a_backend = problem.code.startswith("B") or problem.code == "R351"
-    return is_of_a_backend and bool(problem.path) and problem.place is None
-
-
-def _placed(problem: Problem, source: SourceText) -> Problem:
+        source = None
+    if source is None:
+        return problems
     known = {dotted(at): at for at in (*source.values, *source.inherited)}
-    at = known.get(problem.path)
-    if at is None:  # a sweep gives it, or a default
-        return problem
-    place = source.place(at, key=problem.code not in _OF_A_VALUE)
-    if problem.severity is Severity.WARNING:
-        place = replace(place, snippet=())
-    return replace(problem, place=place)
 
+    def with_place(problem: Problem) -> Problem:
+        at = known.get(problem.path)  # A default, or a key of a sweep, is in no file.
+        if at is None or problem.place is not None or problem.code not in codes:
+            return problem
+        place = source.place(at, key=problem.code not in _OF_A_VALUE)
+        place = replace(place, snippet=()) if problem.severity is Severity.WARNING else place
+        return replace(problem, place=place)
 
-KEY: Final = "extends"
-_NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")
-_PLACES: Final = frozenset({"hub", "path", "package"})
-_STARTS: Final = _PLACES | {"scratch"}
+    return tuple(map(with_place, problems))
 
 
 def extended(
     child: SourceText, *, read: Reader = read_bytes
 ) -> tuple[SourceText, tuple[Problem, ...]]:
-    """Return `child` with the parent that it names merged in; or `child` alone, and why the parent could not be.
+    """Return `child` with its parent merged in; or `child` alone, and why the parent is not.
 
-    A parent outside the project is read where that is allowed. `read` gives the bytes of the parent, as it did
-    those of the child: see `check_recipe`.
+    A parent outside the project is read where that is allowed. `read` as for `check_recipe`.
     """
     named = child.value.get(KEY)
     if not isinstance(named, str) or not named:
-        return child, ()  # nothing, or a value that the schema reports
+        return child, ()  # The schema reports a wrong value.
     if unwanted := _unwanted(child, named):
         return child, unwanted
     try:
@@ -93,8 +85,8 @@ def extended(
 
 
 def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
-    """Why a parent is not read: no local path, the recipe itself, or outside the project and not allowed."""
-    from engine.recipe.outside import parent_outside  # it builds on references
+    """Return why a parent is not read: no local path, the recipe itself, or outside the project and not allowed."""
+    from engine.recipe.outside import parent_outside  # It imports references.
 
     if _NOT_RELATIVE.match(named):
         message = "must be a path from the folder of this recipe to a local file"
@@ -109,28 +101,23 @@ def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
 
 
 def _of_the_child(error: RecipeError, child: SourceText, named: str) -> Iterator[Problem]:
+    """Yield the problems of a parent; a file that cannot be read is a problem of the child."""
     for problem in error.problems:
-        if problem.code == "R103":
-            message = f"the parent `{named}`: {problem.message}"
-            folder = absolute(named, child.path.parent).parent
-            names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
-            near = nearest_file(posixpath.basename(named), names)
-            yield child.problem(
-                "R123",
-                message,
-                at=(KEY,),
-                hint=(
-                    did_you_mean(posixpath.join(posixpath.dirname(named), near)) if near else None
-                ),
-            )
-        else:
+        if problem.code != "R103":
             yield problem
+            continue
+        folder = absolute(named, child.path.parent).parent
+        names = [name for name in names_in(folder) if name.endswith((".yaml", ".yml"))]
+        near = nearest_file(posixpath.basename(named), names)
+        meant = posixpath.join(posixpath.dirname(named), near or "")
+        message = f"the parent `{named}`: {problem.message}"
+        yield child.problem("R123", message, at=(KEY,), hint=did_you_mean(meant) if near else None)
 
 
 def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
     # Recipes write `/` on every system, so the paths are joined as POSIX paths.
     prefix = posixpath.relpath(parent.path.parent.as_posix(), start=child.path.parent.as_posix())
-    # Before the merge: after it, nothing says from whose folder a path is written.
+    # After the merge it is unknown from which folder a path is written.
     rebased = _rebased(dict(parent.value), recipe_schema(), prefix, is_local=True)
     parent = replace(parent, value=rebased)
     inherited: set[KeyPath] = set()
@@ -141,7 +128,7 @@ def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
         parent=parent,
         inherited=frozenset(inherited),
         problems=child.problems + parent.problems,
-        # What the child replaces is no longer broken, and the rules about it apply again.
+        # Rules apply again to what the child replaces.
         broken=child.broken | (parent.broken & inherited),
     )
 
@@ -149,23 +136,24 @@ def _merged_source(child: SourceText, parent: SourceText) -> SourceText:
 def _merged(
     child: Json, parent: Json, path: KeyPath, inherited: set[KeyPath], schema: Schema
 ) -> Json:
-    """Return the child's value over the parent's; note the paths of what the parent gives."""
+    """Return the child's value over the parent's; add the paths that come from the parent to `inherited`."""
     if not isinstance(child, Mapping) or not isinstance(parent, Mapping):
         return child
     expanded = expand(schema)
-    if expanded.get("x-whole") or (path == ("base_model",) and _STARTS & child.keys()):
+    if expanded.get("x-whole") or (
+        path == ("base_model",) and (_PLACES | {"scratch"}) & child.keys()
+    ):
         return dict(child)
     below = dict(children(expanded))
-    found: dict[str, Json] = {}
-    for name, given in parent.items():
+    merged: dict[str, Json] = {}
+    for name, part in parent.items():
         at = (*path, name)
         if name in child:
-            found[name] = _merged(child[name], given, at, inherited, below.get(name, {}))
+            merged[name] = _merged(child[name], part, at, inherited, below.get(name, {}))
         else:
-            found[name] = given
-            inherited.update(_below(given, at))
-    found.update({name: given for name, given in child.items() if name not in parent})
-    return found
+            merged[name] = part
+            inherited.update(_below(part, at))
+    return merged | {name: part for name, part in child.items() if name not in parent}
 
 
 def _below(value: Json, path: KeyPath) -> Iterator[KeyPath]:
@@ -179,7 +167,7 @@ def _below(value: Json, path: KeyPath) -> Iterator[KeyPath]:
 
 
 def _rebased(value: Any, schema: Schema, prefix: str, *, is_local: bool) -> Any:
-    """Return a value with the paths in it led through `prefix`; what does not fit the schema stays."""
+    """Return a value with `prefix` before each path in it; what does not fit the schema stays."""
     expanded = expand(schema)
     if expanded.get("x-path"):
         is_relative = isinstance(value, str) and value and not _NOT_RELATIVE.match(value)
@@ -198,6 +186,6 @@ def _rebased(value: Any, schema: Schema, prefix: str, *, is_local: bool) -> Any:
 
 
 def with_parent_text(child: str, parent: str, *, named: str) -> str:
-    """Return the child's text, and after it the parent's as comments: both, and still one recipe."""
+    """Return the child's text, followed by the parent's as comments."""
     lines = "\n".join(f"# {line}".rstrip() for line in parent.splitlines())
     return f"{child.rstrip()}\n\n# The parent, {named}:\n#\n{lines}\n"

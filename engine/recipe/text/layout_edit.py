@@ -1,4 +1,4 @@
-"""Edits of a recipe's text that touch nothing else, and writing a recipe that a person made."""
+"""Edits of single values in a recipe's text, and writing of files that belong to the user."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ from engine.values import Value
 
 
 def rewrite(path: Path, text: str) -> None:
-    """Replace the text of a file; permissions and links in the project stay. EnvironmentProblem E711 if it cannot."""
+    """Replace the text of a file; permissions and links in the project stay. EnvironmentProblem E711 on failure."""
     try:
         target, top = _within_project(path)
         mode = stat.S_IMODE(require_regular(target).st_mode)
@@ -31,7 +31,7 @@ def rewrite(path: Path, text: str) -> None:
 
 
 def _within_project(path: Path) -> tuple[Path, Path | None]:
-    """Return the file that a path leads to, and the folder that it may not leave; OSError ELOOP for a way out."""
+    """Return the file that a path leads to, and the folder that it may not leave; OSError ELOOP if it does."""
     whole = Path(os.path.abspath(path))  # as written: resolving would follow the links
     top = top_of(whole)
     start = top or whole.parent
@@ -39,7 +39,7 @@ def _within_project(path: Path) -> tuple[Path, Path | None]:
         return whole, top
     real, target = start.resolve(), whole.resolve()
     is_inside = target.is_relative_to(real)
-    # A name that begins with a dot is outside of a project: what is written into `.git` may be run.
+    # Hidden names are outside of a project: a file in `.git` may be run.
     if not is_inside or any(part.startswith(".") for part in target.relative_to(real).parts):
         raise OSError(errno.ELOOP, "a link leads out of the project", str(path))
     return target, real
@@ -67,17 +67,17 @@ def _problem(path: Path, error: OSError, hint: str) -> EnvironmentProblem:
 class Edit(Value):
     at: KeyPath
     value: str
-    """Written without quotes: a digest or a version."""
+    """A digest or a version."""
     below: str
-    """The key of the same mapping that it is written after, where it is not there yet."""
+    """The key of the same mapping after which a new key is written."""
 
 
 def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
-    # From the end to the start, so that the offsets of the others stay right.
+    # From the end to the start: offsets before an edit stay right.
     replaced = sorted((_replacement(text, source, edit) for edit in edits), reverse=True)
     for start, end, new in replaced:
         text = text[:start] + new + text[end:]
-    # Whatever layout was not expected shows here, before anything is written.
+    # An unexpected layout is found here, before anything is written.
     expected: Any = deepcopy(source.value)
     for edit in edits:
         *holder, name = edit.at
@@ -95,14 +95,14 @@ def with_edits(text: str, source: SourceText, edits: tuple[Edit, ...]) -> str:
 
 
 def _replacement(text: str, source: SourceText, edit: Edit) -> tuple[int, int, str]:
-    starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
+    starts = [0, *(line_break.end() for line_break in LINE_BREAK.finditer(text))]
     if (span := source.values.get(edit.at)) is not None:
         start = starts[span.line - 1] + span.column - 1
         return start, start + span.width, spelled_in_flow(edit.value)
     *holder, name = edit.at
     anchor, key = source.values[(*holder, edit.below)], source.keys[(*holder, edit.below)]
     end = starts[anchor.line - 1] + anchor.column - 1 + anchor.width
-    if text[end:].lstrip()[:1] in (",", "}"):  # it stands in braces
+    if text[end:].lstrip()[:1] in (",", "}"):  # a mapping in braces
         return end, end, f", {name}: {spelled_in_flow(edit.value)}"
     ending = LINE_BREAK.search(text, starts[anchor.line - 1])
     after = ending.end() if ending else len(text)

@@ -15,14 +15,14 @@ from engine.values import Value
 _MAGIC = re.compile(r"[*?\[]")
 _ANY_FOLDERS = "**"
 MAX_DEPTH: Final = 100
-"""Folders inside each other; the search, and what looks at its files, go down by recursion."""
+"""Depth of folders: the search, and the checks of its files, are recursive."""
 
 
 class Matches(Value):
     files: tuple[str, ...]
     """Paths as a recipe would write them, sorted by their parts, code point by code point."""
     links: tuple[str, ...]
-    """Matching links that lead out of the recipe's folder and of the pattern's own; not followed."""
+    """Matching links that lead out of the recipe's folder and of the pattern's own; they are not followed."""
 
 
 def is_pattern(written: str, folder: Path) -> bool:
@@ -43,7 +43,7 @@ def start_of(written: str, folder: Path) -> Path | None:
 
 
 def _split(written: str) -> tuple[str, int, tuple[str, ...]]:
-    """Return what stands before the first variable part of a pattern, how many parts that is, and the others."""
+    """Return the fixed parts at the start of a pattern as a path, their number, and the other parts."""
     parts = written.split("/")
     first = next(at for at, part in enumerate(parts) if _MAGIC.search(part))
     return "/".join(parts[:first]), first, tuple(parts[first:])
@@ -52,7 +52,7 @@ def _split(written: str) -> tuple[str, int, tuple[str, ...]]:
 def listed_files(
     source: Mapping[str, Any], folder: Path, judge: AccessCheck
 ) -> list[Mapping[str, Any]] | None:
-    """Return a written source once for each file that its pattern matches; None where that cannot be read."""
+    """Return a written source once for each file that its pattern matches; None if a folder cannot be read."""
     path = source.get("path", "")
     if not path or not is_pattern(path, folder):
         return [source]
@@ -64,11 +64,11 @@ def listed_files(
 
 
 def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Matches:
-    """Return the files that a pattern matches, read from `folder`; with a judge, only where it may look.
+    """Return the files that a pattern of a recipe in `folder` matches; with a judge, only in folders that it allows.
 
-    `*`, `?` and `[...]` stand for characters of one name, `**` for any number of folders. Folders,
-    and hidden names that the pattern does not spell out, are left out; `**` follows no links.
-    OSError where a folder cannot be read or lies too deep, ValueError where the name of a file is no text.
+    `*`, `?` and `[...]` match characters of one name, `**` any number of folders. Folders are dropped, and hidden names
+    that the pattern does not spell out; `**` follows no links. OSError for a folder that cannot be read or is too deep,
+    ValueError for the name of a file that is no text.
     """
     prefix, first, variable = _split(written)
     start = start_of(written, folder) or folder
@@ -76,13 +76,13 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
         return Matches(files=(), links=())
     roots = folder.resolve(), start.resolve()
     files, links = set[tuple[str, ...]](), set[tuple[str, ...]]()
-    # Folders, and which parts were sought there: `**` comes to the same ones on many ways.
+    # Folders with the parts searched for in them: `**` leads to the same ones in many ways.
     seen = set[tuple[tuple[str, ...], ...]]()
 
     def leads_out(path: Path) -> bool:
         if judge is not None and not judge.may_follow(path, start):
             return True
-        # What lies behind a link out of here was never seen by who reviewed the recipe.
+        # Nobody who reviewed the recipe saw what is behind a link that leads out.
         target = path.resolve()
         return not any(target.is_relative_to(root) for root in roots)
 
@@ -95,7 +95,7 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
             raise OSError(errno.ELOOP, message, str(below))
         part, rest = parts[0], parts[1:]
         if part == _ANY_FOLDERS:
-            # `**` stands for no folder at all, too.
+            # `**` matches no folder at all, too.
             search(below, rest or ("*",), at)
         for name in _names(below):
             path, names = below / name, (*at, name)
@@ -112,7 +112,7 @@ def match(written: str, folder: Path, *, judge: AccessCheck | None = None) -> Ma
             elif is_text("/".join(names)):
                 files.add(names)
             else:
-                # what is recorded of a file is text, and the name of one can be any bytes
+                # Records are text, and the name of a file can be any bytes.
                 raise ValueError("the name of a file is not UTF-8")
 
     search(start, variable)
@@ -127,8 +127,8 @@ def match_listed(written: str, folder: Path, files: Iterable[Path]) -> list[tupl
     prefix, first, variable = _split(written)
     start = start_of(written, folder) or folder
     below = {path.relative_to(start).parts: path for path in files if start in path.parents}
-    names = (one for one in sorted(below) if _fit(one, variable))
-    return [(_written(prefix, one, first), below[one]) for one in names]
+    matching = (names for names in sorted(below) if _fit(names, variable))
+    return [(_written(prefix, names, first), below[names]) for names in matching]
 
 
 def _fit(names: tuple[str, ...], parts: tuple[str, ...]) -> bool:
@@ -157,7 +157,7 @@ def _fits(name: str, part: str) -> bool:
 def _names(folder: Path) -> list[str]:
     try:
         return [entry.name for entry in folder.iterdir()]
-    # A folder that is not there matches nothing, which rule R250 reports with the pattern.
+    # R250 reports a pattern that matches nothing.
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -174,8 +174,7 @@ SUFFIXES: Final = {
     ".txt": "lines",
     ".xml": "xml",
 }
-"""Of documents (.md, .rst, .html, …) none: whether a line, a paragraph or the file is a row is for
-the recipe to say."""
+"""No documents (.md, .rst, .html, …): the recipe has to specify whether a line, a paragraph or the file is a row."""
 FORMATS: Final = tuple(dict.fromkeys([*SUFFIXES.values(), "text"]))
 PACKED_SUFFIXES: Final = frozenset({".gz", ".zst", ".bz2", ".xz"})
 
@@ -185,7 +184,7 @@ def format_of(name: str, asked: str = "auto") -> str | None:
 
 
 def suffix_of(name: str) -> str:
-    """Return the ending of a file's name in small letters, below that of its compression."""
+    """Return the suffix of a file's name in small letters, without that of its compression."""
     return unpacked_name(name).suffix.lower()
 
 
@@ -195,17 +194,17 @@ def unpacked_name(name: str) -> PurePosixPath:
 
 
 MOST_NAMES: Final = 500
-"""Of a folder, to find the one that was meant: each takes 15 microseconds for each recipe of a pull request."""
+"""Names of a folder that hints are chosen from: each takes 15 microseconds for each recipe of a pull request."""
 
 
 def absolute(written: str, folder: Path) -> Path:
     """Return `written`, from `folder` unless absolute, without `..`; links stay as they are."""
-    # Not `resolve`, which follows links: where those lead is for `engine.trust` to judge.
+    # Not `resolve`, which follows links: `engine.trust` judges where they lead.
     return Path(os.path.normpath(folder / written))
 
 
 def is_text(words: str) -> bool:
-    """Tell whether a path or a word is text; on Linux it can be any bytes, which no report, lock or key can hold."""
+    """Return whether a path or a word is text; on Linux it can be any bytes, which no report, lock or key can hold."""
     try:
         words.encode()
     except UnicodeEncodeError:
@@ -214,7 +213,7 @@ def is_text(words: str) -> bool:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names of what stands in a folder, to find the one that was meant; none of one with very many."""
+    """Return the names in a folder, to choose a hint from; none for a folder with very many."""
     try:
         names = [entry.name for entry in os.scandir(folder)]
     except OSError:
@@ -223,7 +222,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def as_argument(path: Path) -> str:
-    """Return a path as a command that is shown names it: from the current folder, quoted where a shell needs it."""
+    """Return a path for a command in a message: from the current folder, quoted where a shell needs it."""
     try:
         shown = os.path.relpath(path)
     except ValueError:  # on another drive

@@ -1,8 +1,9 @@
-"""Words of any script: which known name a misspelt one is closest to, and which texts no reader can tell apart."""
+"""Words of any script: the known name that is closest to a misspelt one, and texts that look alike."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final
 
 _PAIRS: Final = (
@@ -32,38 +33,39 @@ _FLAGS: Final = re.compile("(\U0001f3f4(?:gbeng|gbsct|gbwls)\U000e007f)".transla
 
 
 def folded(text: str) -> str:
-    """Return what texts that look alike share: NFKC, case, blanks, unseen characters and letters drawn alike."""
-    parts = (
+    """Return a text as it looks: NFKC, no case, blanks or invisible characters, letters that look alike as one."""
+    visible = (
         part if at % 2 else "".join(one for one in part if unicodedata.category(one) != "Cf")
         for at, part in enumerate(_FLAGS.split(text))
     )
-    seen = "".join(parts)
-    plain = unicodedata.normalize("NFKC", _UNSEEN.sub("", seen)).translate(_ALIKE)
+    plain = unicodedata.normalize("NFKC", _UNSEEN.sub("", "".join(visible))).translate(_ALIKE)
     return " ".join(plain.casefold().translate(_ALIKE).split())
 
 
 def unlike(text: str, other: str) -> str:
-    """Return what tells apart two texts that look alike, ` (U+0301 in place of U+00E9)`; empty for ASCII alone."""
-    only = _points(text, other), _points(other, text)
-    words = " in place of ".join(filter(None, only)) if only[0] else f"without {only[1]}"
-    return f" ({words})" if any(only) and folded(text) == folded(other) else ""
+    """Return how two texts that look alike differ, ` (U+0301 in place of U+00E9)`; empty for ASCII alone."""
 
+    def only(characters: str, others: str) -> str:
+        points = sorted({*characters} - {*others})
+        return " ".join(f"U+{ord(point):04X}" for point in points if not point.isascii())
 
-def _points(text: str, other: str) -> str:
-    found = {one for one in text if not one.isascii()} - {*other}
-    return " ".join(f"U+{ord(one):04X}" for one in sorted(found))
+    own, its = only(text, other), only(other, text)
+    words = " in place of ".join(filter(None, (own, its))) if own else f"without {its}"
+    return f" ({words})" if (own or its) and folded(text) == folded(other) else ""
 
 
 def unseen(text: str) -> str:
-    """Return the first character of a text that nobody sees, joiners between letters apart; empty without one."""
+    """Return the first invisible character of a text, except joiners between letters; empty without one."""
     plain = _FLAGS.sub("", text)
     inner = plain.strip(_JOINERS)
     joined = inner.translate(dict.fromkeys(map(ord, _JOINERS))) if inner == plain else plain
-    # U+FE0F asks for the coloured form of the emoji before it.
-    found = (one for one in joined if one != "\ufe0f")
-    return next(
-        (one for one in found if unicodedata.category(one) == "Cf" or _UNSEEN.match(one)), ""
+    # U+FE0F selects the coloured form of the emoji before it.
+    hidden = (
+        one
+        for one in joined
+        if one != "\ufe0f" and (unicodedata.category(one) == "Cf" or _UNSEEN.match(one))
     )
+    return next(hidden, "")
 
 
 _ENDINGS: Final = re.compile(r"(?<=.)(?:\.[a-z]{1,8})+$", re.IGNORECASE)
@@ -71,24 +73,22 @@ _ENDINGS: Final = re.compile(r"(?<=.)(?:\.[a-z]{1,8})+$", re.IGNORECASE)
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name most like `name`, or None; case, `-`, `_` and blanks do not count."""
-    from difflib import get_close_matches  # only needed where something is wrong
-
-    # Reversed, so that of two names with one shape the first is kept.
+    # Reversed: the first of two names with the same shape wins.
     by_shape = {_shape(candidate): candidate for candidate in reversed(list(known))}
-    found = get_close_matches(_shape(name), by_shape, n=1, cutoff=0.6)
-    return by_shape[found[0]] if found else None
+    matches = get_close_matches(_shape(name), by_shape, n=1, cutoff=0.6)
+    return by_shape[matches[0]] if matches else None
 
 
 def nearest_file(name: str, known: Iterable[str]) -> str | None:
     """Return the known file name most like `name`: `test.csv` and `tickets.csv` have only their ending in common."""
     ending = name.rpartition(".")[2]
-    # Of two files of one name, that with the same ending is kept.
+    # Of two files with the same stem, the one with the same ending wins.
     by_stem = {
         _ENDINGS.sub("", other): other
         for other in sorted(known, key=lambda other: other.endswith(ending))
     }
-    found = nearest(_ENDINGS.sub("", name), by_stem)
-    return by_stem[found] if found else None
+    stem = nearest(_ENDINGS.sub("", name), by_stem)
+    return by_stem[stem] if stem else None
 
 
 def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
@@ -117,7 +117,7 @@ _BLOCKS: Final = (
     (0xA66F, 0xAC00),
     (0xFE20, 0xFE30),
 )
-"""Where marks stand: vowels and tones of the scripts of India and its neighbours, accents, points of Hebrew."""
+"""Code points among which marks are: vowels and tones of Indian scripts, accents, points of Hebrew."""
 _MARKS: Final = "".join(
     chr(point)
     for first, end in _BLOCKS
@@ -125,6 +125,6 @@ _MARKS: Final = "".join(
     if unicodedata.category(chr(point)).startswith("M")
 )
 IN_WORD: Final = rf"\w{_MARKS}\u200c\u200d"
-"""What stands within words, for a class of a pattern: with the joiners of Persian and Hindi."""
+"""Characters within words, for a class of a pattern: with the joiners of Persian and Hindi."""
 WORD: Final = re.compile(rf"[^\W_]+(?:[{_MARKS}]+[^\W_]*)*")
-r"""`\w` knows no marks: by it alone the Hindi words for boy and girl are the same three consonants."""
+r"""`\w` has no marks: with it alone the Hindi words for boy and girl are the same three consonants."""

@@ -1,7 +1,7 @@
-"""Codes of problems, each with its page: what it means, why the rule stands, what to do.
+"""Codes of problems, each with its page: what it means, the reason of the rule, what to do.
 
-The pages lie here, one Markdown file for each area and, in `rules`, for each subject of rules. A code is never reused
-and never changes its meaning.
+The pages are in this folder, one Markdown file for each area and, in `rules`, for each subject of rules. A code is
+never reused and never changes its meaning.
 """
 
 import re
@@ -18,13 +18,13 @@ class Code(Value):
     title: str
     """The rule in one line, lower-case, no full stop."""
     why: str
-    """What goes wrong without the rule, in one or two sentences."""
+    """The consequences without the rule, in one or two sentences."""
     fix: str
-    """What to edit or run; may hold a short example over several lines."""
+    """What to edit or run; it may have a short example over several lines."""
     wrong: str = ""
-    """The part of a recipe that breaks the rule, with `▸` before the place that is reported; empty for none."""
+    """Part of a recipe that breaks the rule, with `▸` before the place that is reported; empty without an example."""
     right: str = ""
-    """The same part as it should be."""
+    """The same part, corrected."""
 
 
 _PAGE: Final = re.compile(r"^(?:## )?(?P<code>[A-Z]\d{3}): ", re.MULTILINE)
@@ -33,14 +33,14 @@ _SECTION: Final = re.compile(r"^(Fix|Wrong|Right):[ \n]", re.MULTILINE)
 
 @cache
 def all_codes() -> Mapping[str, Code]:
-    """Return every page, sorted by code; KeyError for a code that has two."""
-    found: dict[str, Code] = {}
+    """Return every page, sorted by code; KeyError for a code with two pages."""
+    codes: dict[str, Code] = {}
     for file in sorted(Path(__file__).parent.rglob("*.md")):
         pages = pages_in(file.read_text(encoding="utf-8"))
-        if twice := found.keys() & pages.keys():
+        if twice := codes.keys() & pages.keys():
             raise KeyError(f"registered twice: {', '.join(sorted(twice))}")
-        found |= pages
-    return dict(sorted(found.items()))
+        codes |= pages
+    return dict(sorted(codes.items()))
 
 
 def code_page(code: str) -> Code | None:

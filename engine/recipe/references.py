@@ -10,6 +10,7 @@ from engine.errors import RecipeError, StageError
 from engine.recipe.model import (
     Baseline,
     BaseModel,
+    Endpoint,
     FewerLayers,
     HubRef,
     NewTokenizer,
@@ -242,6 +243,13 @@ def references_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Reference, str]]:
             yield (*PROBES, number), probe.source.ref, "probe"
     if forgetting and forgetting.text and forgetting.text.source:
         yield GENERAL_TEXT, forgetting.text.source.ref, "text"
+
+
+def endpoints_of(recipe: Recipe) -> Iterator[tuple[KeyPath, Endpoint]]:
+    """Yield every server of a model at the key of the model."""
+    baselines = ((("baselines", at, "model"), one) for at, one in enumerate(recipe.baselines))
+    models: list[tuple[KeyPath, Baseline]] = [*baselines, *asked_models(recipe)]
+    yield from ((at, model.endpoint) for at, model in models if model.endpoint is not None)
 
 
 def sources_at(recipe: Recipe) -> Iterator[tuple[KeyPath, Source]]:

@@ -1,7 +1,7 @@
-"""Values that are given, compared, written as JSON and read back by their annotations. The one codec of all records.
+"""Frozen values, written as JSON and read back by their annotations: the codec of all records.
 
-A field without a default must be in the file, one with a default may be missing (files of older versions lack it), any
-other is an error. A number that may be written as `1` or as `1.0` is a `Number`, so that it is written again as it was.
+A field without a default must be in the file; one with a default may be missing, as in files of older versions; any
+other field is an error. A number that may be written as `1` or as `1.0` is a `Number`, which keeps how it is written.
 """
 
 import json
@@ -19,12 +19,12 @@ from msgspec.structs import force_setattr as force_setattr
 from msgspec.structs import replace as replace
 
 MINUS: Final = "\N{MINUS SIGN}"
-"""As wide as a plus and never a hyphen, which a line may be broken at; programs read `--format json`."""
+"""As wide as a plus; unlike at a hyphen, no line is broken at it."""
 _GROUPED: Final = 10_000
 
 
 def decimal(value: float, decimals: int = 3, *, signed: bool = False) -> str:
-    """`0.981`; `signed` differences `+0.021`. What is rounded to zero has no sign: there is no negative `0.000`."""
+    """Return `0.981`, or of a `signed` difference `+0.021`; a number that is rounded to zero has no sign."""
     grouped = "," if abs(value) >= _GROUPED else ""
     text = f"{abs(value):{grouped}.{decimals}f}"
     is_zero = not any(digit in text for digit in "123456789")
@@ -33,12 +33,12 @@ def decimal(value: float, decimals: int = 3, *, signed: bool = False) -> str:
 
 
 def shortest(value: float, figures: int = 6) -> str:
-    """`0.81` for 0.810: as many figures as it takes, and at most so many."""
+    """Return `0.81` for 0.810: no more figures than necessary, and at most so many."""
     return f"{MINUS if value < 0 else ''}{abs(value):.{figures}g}"
 
 
 def bounds(low: float, high: float, decimals: int = 3) -> str:
-    """`[+0.004, +0.020]`: the ends of an interval of a difference."""
+    """Return the interval of a difference: `[+0.004, +0.020]`."""
     return f"[{decimal(low, decimals, signed=True)}, {decimal(high, decimals, signed=True)}]"
 
 
@@ -48,11 +48,11 @@ Scalar = str | Number | None
 SHOWN: Final = 60
 """Characters of a wrong value that a message shows."""
 FORMERLY: Final[Mapping[str, str]] = {"shared_start": "shared_prefix"}
-"""Fields by the names that files of older versions have for them."""
+"""Names of fields in files of older versions, and their names today."""
 
 
 class JsonTypeError(ValueError):
-    """JSON data that does not fit its class; the message names the place: "`splits.train.rows` is -1"."""
+    """JSON data that does not fit its class; the message has the place: "`splits.train.rows` is -1"."""
 
 
 class _ValueMeta(StructMeta):
@@ -83,7 +83,7 @@ def to_json(value: Any) -> Any:
 
 
 def _as_builtin(value: Any) -> Any:
-    """Numbers of libraries are subclasses of Python's: numpy's floats, for one."""
+    """Return a number of a library, such as numpy, as Python's own."""
     for kind in (float, int, str):
         if isinstance(value, kind):
             return kind(value)
@@ -91,25 +91,21 @@ def _as_builtin(value: Any) -> Any:
 
 
 def from_json[T](kind: type[T], data: Any, path: str = "") -> T:
-    """Return the value, or the tuple, list or mapping of them, that `to_json` made into `data`.
+    """Return the value, or the tuple, list or mapping of values, of which `to_json` made `data`.
 
-    `path` is where the data is, for messages.
-
-    Raises:
-        JsonTypeError: a field is missing, unknown, or of another type; the first one is named.
-
+    JsonTypeError for the first field that is missing, unknown, or of another type; `path` is the place of the data.
     """
     try:
         json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError:  # NaN, or half of a surrogate pair: no file can hold them
+    except ValueError:  # NaN, or half of a surrogate pair
         wrong, at = next(_unwritable(data, path))
         raise _wrong(wrong, at) from None
     try:
         return convert(data, kind)
     except ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
-    node, given = (whole := deepcopy(data)), path
-    # A field that is called " - at `$" leads nowhere.
+    node, start = (whole := deepcopy(data)), path
+    # A field may have the name " - at `$".
     with suppress(LookupError, TypeError):
         for key, index in re.findall(r"\.(\w+)|\[(\d+|\.{3})\]", where):
             step = key or (int(index) if index.isdigit() else _failing_key(kind, whole, node))
@@ -119,7 +115,7 @@ def from_json[T](kind: type[T], data: Any, path: str = "") -> T:
     name = what.split("`")[1]
     if name in FORMERLY and "unknown" in what:
         node[FORMERLY[name]] = node.pop(name)
-        return from_json(kind, whole, given)
+        return from_json(kind, whole, start)
     raise JsonTypeError(f"`{_at(path, name)}` is {'missing' if 'missing' in what else 'unknown'}")
 
 
@@ -136,7 +132,7 @@ def _unwritable(data: Any, path: str) -> Iterator[tuple[Any, str]]:
 
 
 def _failing_key(kind: Any, whole: Any, node: dict[str, Any]) -> str:
-    """Return the key of a mapping whose value does not fit: alone in it, it still does not. `node` is cut to it."""
+    """Return the key of a mapping whose value does not fit; all other keys are deleted from `node`."""
     for key, value in list(node.items()):
         node.clear()
         node[key] = value
@@ -157,7 +153,7 @@ def _wrong(data: Any, path: str) -> JsonTypeError:
 
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Set the value of a dotted path; sections that are not there yet are made."""
+    """Set the value at a dotted path, and add missing sections."""
     *sections, key = path.split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
@@ -165,7 +161,7 @@ def put(tree: dict[str, Any], path: str, value: Any) -> None:
 
 
 def brief(value: Any) -> str:
-    """Return a value as a message may show it: in ASCII, on one line, and not long."""
+    """Return a value for a message: in ASCII, on one line, and short."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > SHOWN:
@@ -174,6 +170,6 @@ def brief(value: Any) -> str:
 
 
 def brief_text(text: str) -> str:
-    """Return a text without what a terminal acts on, and not long."""
+    """Return a text for a message, without control characters of terminals, and short."""
     plain = json.dumps(text)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     return plain if len(plain) <= SHOWN else f"{plain[:SHOWN]}…"

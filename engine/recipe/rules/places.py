@@ -9,7 +9,7 @@ from engine.errors import Problem
 from engine.files.reading import require_data
 from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe
-from engine.recipe.references import asked_models, references_of, written_references
+from engine.recipe.references import endpoints_of, references_of, written_references
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.paths import absolute, as_typed, from_here, is_pattern, names_in
@@ -56,10 +56,7 @@ def moving_references(recipe: Recipe) -> tuple[Problem, ...]:
             moving.append((at, _LOOSE_HUB.format(what=what), hint))
         if isinstance(ref, PackageRef) and ref.sha256 is None:
             moving.append((at, _LOOSE_PACKAGE, hint))
-    models = [(("baselines", number, "model"), one) for number, one in enumerate(recipe.baselines)]
-    for at, model in (*models, *asked_models(recipe)):
-        if model.endpoint is not None:
-            moving.append(((*at, "endpoint"), _SERVED, _ALLOW))
+    moving += [((*at, "endpoint"), _SERVED, _ALLOW) for at, _ in endpoints_of(recipe)]
     return tuple(
         Problem(code="R301", message=message, path=dotted(at), hint=how)
         for at, message, how in moving

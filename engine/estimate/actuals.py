@@ -1,4 +1,4 @@
-"""Estimates of a run beside what it took, and trial steps that measure it beforehand (`recipe plan --probe`)."""
+"""Estimates of a run compared with its actual costs, and trial steps that measure it (`recipe plan --probe`)."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -41,19 +41,18 @@ from engine.training.train import USAGE
 from engine.values import Value, from_json, replace
 
 STEPS = 3
-"""One that warms up, and two that are measured: the one after the first still takes memory that later ones have."""
+"""One to warm up, and two to measure: the second still allocates memory that later ones reuse."""
 MOST_ROWS = 4000
-"""Rows of a split whose tokens are counted; of more, the longest by characters and an even sample of the rest."""
-
+"""Rows of a split with counted tokens; of more rows, the longest by characters and an even sample of the others."""
 
 _Rows = list[tuple[str, int]]
 
 
 def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
-    """Return what two steps of the recipe's training took on this machine, and keep it in the store.
+    """Measure two steps of the recipe's training on this machine, and keep the measurement in the store.
 
-    Of a sweep it is the training of the largest setting. The data stage is run or reused, the base model fetched, the
-    rows rendered. EngineError where data refuses, or this machine cannot train the recipe.
+    In a sweep, the largest setting is measured. The data stage is run or reused, the base model fetched, the rows
+    rendered. EngineError if the data stage refuses the data, or this machine cannot train the recipe.
     """
     device = lock_policy(recipe, PLAIN).device(detect_device())
     require_backend(recipe, device)
@@ -87,20 +86,20 @@ def probe(recipe: Recipe, *, root: Path, watcher: Watcher) -> Measurement:
     base = context.base_model_folder()
     rendered = rendered_rows(context, base)
     if recipe.data.replay is not None:
-        # it is sampled, or read, by a stage that comes after the baselines
+        # A stage after the baselines samples or reads it.
         progress.note(
             "replayed text is counted as if it were as long as the rows: none of it is in these steps"
         )
     work = measured.work_of(recipe, device, base_model=inputs.base_model, rendered=rendered.key)
     usage = _steps(recipe, context, rendered, base)
-    found = measurement(recipe, store, usage, work=work, by="probe")
-    measured.keep(root, found)
-    return found
+    result = measurement(recipe, store, usage, work=work, by="probe")
+    measured.keep(root, result)
+    return result
 
 
 def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path) -> Usage:
     folder = context.scratch
-    # What interrupted trial steps left must not be taken for these.
+    # Files of interrupted trial steps must not be taken for these.
     shutil.rmtree(folder, ignore_errors=True)
     rows = folder / "rows"
     rows.mkdir(parents=True)
@@ -133,7 +132,7 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
             early_stopping=None,
         )
         quick = replace(recipe, method=method)
-        # In order: shuffled, the longest row would not be in the last step.
+        # Without shuffling, the longest row is in the last step.
         config = yaml.safe_load(backend.compile(quick, setting).text) | dict(backend.IN_ORDER)
         launch = Launch(
             config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
@@ -150,7 +149,7 @@ def _steps(recipe: Recipe, context: StageContext, rendered: Artifact, base: Path
 
 
 def _measured_rows(path: Path, base: Path) -> _Rows:
-    from engine.runtime.rendering.chat import load_chat  # trial steps bring transformers
+    from engine.runtime.rendering.chat import load_chat  # imports transformers
 
     lines = json_lines(path.read_text(encoding="utf-8"))
     if len(lines) > MOST_ROWS:
@@ -163,7 +162,7 @@ def _measured_rows(path: Path, base: Path) -> _Rows:
 
 
 def _spread(rows: _Rows, count: int) -> _Rows:
-    """Return so many rows, evenly over all lengths; some twice where there are fewer."""
+    """Return so many rows, evenly over all lengths; fewer rows are repeated."""
     return [rows[(2 * place + 1) * len(rows) // (2 * count)] for place in range(count)]
 
 
@@ -173,13 +172,15 @@ LATER = "before training, when the rows were known"
 
 
 class Rest(Value):
+    """Remaining time of a run."""
+
     own: float | None
     after: float
-    """Seconds of the later stages whose time is known."""
+    """Seconds of later stages with a known time."""
     is_least: bool
 
     def words(self, elapsed: float, counted: float | None) -> str:
-        """Return `3 min` or `at least 3 min`; empty where no more is known than `counted`, the time left of a count."""
+        """Return `3 min` or `at least 3 min`; empty if only `counted` is known, the remaining time of a count."""
         own = max((self.own or 0.0) - elapsed, counted or 0.0)
         if not self.after and self.own is None:
             return ""
@@ -187,7 +188,7 @@ class Rest(Value):
 
 
 class CostTracker:
-    """Estimates before anything is spent, and once more before training where that was not possible."""
+    """Estimates before a run, or before training if they were not possible earlier, compared with actual costs."""
 
     def __init__(self, recipe: Recipe, store: Store, inputs: PlanInputs) -> None:
         self.recipe, self.store, self.inputs, self.when = recipe, store, inputs, BEFORE
@@ -200,27 +201,27 @@ class CostTracker:
             self.when = LATER
 
     def rest(self, stage: str) -> Rest:
-        found = {name: one for name, one in self._forecast().stages.items() if one != SWEPT}
-        own = found.pop(stage, StageForecast()).seconds
-        known = [one.seconds for one in found.values() if one.seconds is not None]
-        return Rest(own=own, after=sum(known), is_least=own is None or len(known) < len(found))
+        stages = {name: one for name, one in self._forecast().stages.items() if one != SWEPT}
+        own = stages.pop(stage, StageForecast()).seconds
+        known = [one.seconds for one in stages.values() if one.seconds is not None]
+        return Rest(own=own, after=sum(known), is_least=own is None or len(known) < len(stages))
 
     def _forecast(self) -> Forecast:
-        plan = plan_run(self.recipe, self.store, inputs=self.inputs)
-        return forecast(plan, self.store)
+        return forecast(plan_run(self.recipe, self.store, inputs=self.inputs), self.store)
 
     def costs(self, records: Sequence[StageRecord], artifacts: Artifacts) -> tuple[StageCost, ...]:
-        ran = [one for one in records if one.status is StageStatus.RAN and one.stage in artifacts]
-        found = []
-        for record in ran:
+        costs = []
+        for record in records:
+            if record.status is not StageStatus.RAN or record.stage not in artifacts:
+                continue
             artifact, memory = artifacts[record.stage], None
             guess, when = self.before.stages.get(record.stage, StageForecast()), BEFORE
             if record.stage == "train":
                 guess, when = self.training, self.when
                 usage = usage_of(artifact)
                 memory = usage.peak_bytes if usage and usage.peak_bytes else None
-            # What is estimated is the whole stage, and the trainings beside the model: they are products of their own
-            # in the store, and none of what an attempt before this one took is in `seconds`.
+            # The estimate is of the complete stage, and of products of their own in the store (further trainings);
+            # `seconds` lacks the time of an interrupted attempt.
             if record.reason == UNFINISHED:
                 guess = replace(guess, seconds=None)
             if record.stage in further_trainings(self.recipe):
@@ -241,13 +242,13 @@ class CostTracker:
                 disk_bytes=disk,
                 disk_error=error_of(guess.disk_bytes, disk),
             )
-            found.append(cost)
-        return tuple(found)
+            costs.append(cost)
+        return tuple(costs)
 
     def keep(self, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
-        """Keep what training took for later plans on this machine; a resumed one tells of its last part only.
+        """Keep a measurement of the training for later plans on this machine, unless it was resumed.
 
-        `recipe` is the one that was trained: with the setting that a sweep chose.
+        `recipe` has the setting that a sweep chose.
         """
         if record.stage != "train" or record.status is not StageStatus.RAN:
             return
@@ -271,5 +272,4 @@ def usage_of(trained: Artifact) -> Usage | None:
 
 
 def error_of(estimate: float | None, actual: float | None) -> float | None:
-    # A stage may take no measurable time; there is no share of nothing.
     return round(estimate / actual - 1, 4) if estimate is not None and actual else None

@@ -1,4 +1,4 @@
-"""The cost of a training, from the shapes of the model and of a batch: peak memory part by part, and time."""
+"""Peak memory and time of a training, from the shapes of the model and of a batch."""
 
 from collections.abc import Mapping
 
@@ -11,27 +11,27 @@ from engine.values import Value, replace, to_json
 
 WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
 PROCESS = 1_120_000_000
-"""Resident size on a CPU of Python with torch, transformers, peft and trl or Axolotl, without weights, after a
-first pass has loaded its kernels; Axolotl and TRL came within 3 % of it."""
+"""Resident size on a CPU of Python with torch, transformers, peft and trl or Axolotl after a first pass, without
+weights; Axolotl and TRL were within 3 % of it."""
 KERNELS = 110_000_000
 LOGITS = {"trl": 4.6, "axolotl": 4.1}
-"""Copies of the 32-bit logits that are alive at once in the loss and its way back."""
+"""Copies of the 32-bit logits in memory at once in the loss and its backward pass."""
 NF4 = 0.516
 """Bytes of a 4-bit weight with its doubly quantized scales."""
 SHARED = {"q_proj": "x", "k_proj": "x", "v_proj": "x", "gate_proj": "y", "up_proj": "y"}
-"""Matrices that read the same input, which is kept once for all of them."""
+"""Matrices with the same input, which is kept once for all of them."""
 OF_ATTENTION = "o_proj"
-"""Reads what attention gives, which is kept for its own way back: 32 bits are not kept twice."""
+"""Its input, the output of attention, is kept for attention's own backward pass, too; 32 bits are not kept twice."""
 SHARE_OF_PEAK = {"lora": 0.42, "qlora": 0.42, "full": 0.55}
-"""Share of a CPU's peak operations that training reaches: fitted on one machine."""
+"""Share of a CPU's peak operations in training: fitted on one machine."""
 GPU_SHARE = 0.35
-"""An assumption, not measured here: large models on one GPU reach 30 to 50 % of the peak, small ones less."""
+"""Assumed, not measured: large models on one GPU reach 30 to 50 % of the peak, small ones less."""
 STARTING = {"trl": 3.0, "axolotl": 20.0}
-"""Seconds until the first step: weights and rows, and imports where they are a process of their own; on two cores."""
+"""Seconds until the first step on two cores: for weights and rows, and for imports in a process of their own."""
 CHECKPOINT_BYTES = 200e6
-"""Written a second, as it was on one disk."""
+"""Bytes written a second, on one disk."""
 STATE_BYTES = 28
-"""Read and written for one trained number in the optimizer's step."""
+"""Bytes read and written for one trained number in the optimizer's step."""
 MEMORY_BYTES = 10e9
 
 
@@ -42,7 +42,7 @@ class Batch(Value):
     shared: int = 0
     """Tokens of each row that are computed once for all of them."""
     learned: int = 0
-    """Tokens of each row that have logits; 0 where every token has."""
+    """Tokens of each row that have logits; 0 if every token has."""
 
     @property
     def tokens(self) -> int:
@@ -61,7 +61,7 @@ class Memory(Value):
     activations: int
     logits: int
     gradients: int
-    """Bytes of the gradients that are alive at the peak."""
+    """Bytes of the gradients at the peak."""
 
     @property
     def total(self) -> int:
@@ -106,7 +106,7 @@ def trainable_parameters(shape: ModelShape, method: Method) -> int:
         blocks = shape.total_parameters - words - shape.hidden
         trained = blocks * len(numbered(only.layers or ())) // shape.layers
         return trained + (words if only.embeddings else 0)
-    # With DoRA the length of each row besides.
+    # DoRA trains the length of each row in addition.
     rows = 1 if method.dora else 0
     return sum(
         (rank_of(one, method) * (one.inputs + one.outputs) + rows * one.outputs) * one.count
@@ -114,23 +114,23 @@ def trainable_parameters(shape: ModelShape, method: Method) -> int:
     )
 
 
-def rank_of(one: Linear, method: Method) -> int:
-    return dict(method.ranks).get(one.name, method.rank)
+def rank_of(matrix: Linear, method: Method) -> int:
+    return dict(method.ranks).get(matrix.name, method.rank)
 
 
 def targets(shape: ModelShape, method: Method) -> list[Linear]:
-    found = list(shape.linears)
+    matrices = list(shape.linears)
     if method.target_modules != "all_linear":
         names = ATTENTION if method.target_modules == "attention" else method.target_modules
-        found = [one for one in found if one.name in names]
+        matrices = [matrix for matrix in matrices if matrix.name in names]
     if method.layers is None:
-        return found
+        return matrices
     chosen = min(shape.layers, len(numbered(method.layers)))
-    return [replace(one, count=one.count * chosen // shape.layers) for one in found]
+    return [replace(matrix, count=matrix.count * chosen // shape.layers) for matrix in matrices]
 
 
 def layers_back(shape: ModelShape, method: Method) -> int:
-    """Return through how many layers gradients go: from the last to the first of which anything is trained."""
+    """Return the number of layers that gradients pass: from the last to the first with a trained weight."""
     only = method.train_only
     layers = method.layers if method.kind != "full" else only and only.layers
     everything = method.layers is None if method.kind != "full" else only is None or only.embeddings
@@ -142,16 +142,16 @@ def layers_back(shape: ModelShape, method: Method) -> int:
 def peak(
     shape: ModelShape, method: Method, batch: Batch, *, precision: str, backend: str, process: int
 ) -> Memory:
-    """Return the largest memory that training holds at once.
+    """Return the peak memory of training.
 
-    That is on the way back through the last blocks, when all activations and the logits are there, or in
-    the optimizer's step, when all gradients are.
+    It is in the backward pass through the last blocks, with all activations and the logits, or in the optimizer's step,
+    with all gradients.
     """
     trained, back = trainable_parameters(shape, method), layers_back(shape, method)
     hidden, narrow = shape.hidden, precision != "fp32"
     block = _kept_of_block(shape, method, narrow=narrow)
     if method.gradient_checkpointing:
-        # the input of each block; one block at a time is done again
+        # The input of each block is kept, and one block at a time is computed again.
         kept = round(batch.tokens * (shape.layers * 4 * hidden + block))
     else:
         kept = round(batch.tokens * (back * block + 8 * hidden))
@@ -178,7 +178,7 @@ def ready(shape: ModelShape, method: Method, precision: str) -> int:
 
 
 def _copies(method: Method) -> int:
-    """Return how often full training holds the model: preferences may be measured against an untouched one."""
+    """Return the number of models in memory in full training: preferences may be measured against the base model."""
     return 2 if method.preference is not None and method.preference.has_reference else 1
 
 
@@ -186,10 +186,10 @@ def _weights(shape: ModelShape, method: Method, precision: str) -> int:
     """Return the base model's weights; full training holds 32 bits, and 16-bit copies while it computes."""
     if method.kind == "qlora":
         rest = shape.total_parameters - shape.linear_parameters
-        # Only the matrices are quantized; embeddings and norms are held in 32 bits.
+        # Embeddings and norms are held in 32 bits.
         return round(NF4 * shape.linear_parameters) + 4 * rest
     if method.kind == "full":
-        # A weight that is frozen is cast anew each time.
+        # A frozen weight is cast each time.
         trained = trainable_parameters(shape, method)
         cast = shape.linear_parameters * trained // shape.total_parameters
         held = 4 * shape.total_parameters * _copies(method)
@@ -206,26 +206,26 @@ def _kept_of_block(shape: ModelShape, method: Method, *, narrow: bool) -> float:
     shared = {OF_ATTENTION}
     for one in targets(shape, method):
         share = one.count / max(1, layers_back(shape, method))
-        # Dropped anew for each adapter where rows are dropped.
+        # Dropout makes a copy for each adapter.
         if method.dropout:
             total += share * one.inputs * (6 if narrow else 8)
         elif narrow:
             total += share * one.inputs * 2
-        # Neither dropped nor cast: matrices that read the same input keep one tensor for all.
+        # Without dropout and casts, matrices with the same input keep one tensor.
         elif SHARED.get(one.name, one.name) not in shared:
             shared.add(SHARED.get(one.name, one.name))
             total += share * one.inputs * 4
-        # DoRA keeps what the layer and its adapter give, to scale both.
+        # DoRA keeps the outputs of the layer and of its adapter, to scale both.
         total += share * one.outputs * (6 if narrow else 8) if method.dora else 0
     return total
 
 
 def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: bool) -> float:
-    """Return the operations of one pass: forward, and with `backward` the way back.
+    """Return the operations of one pass: forward, and with `backward` the backward pass.
 
-    The way back is twice the forward pass where every weight has a gradient; with frozen weights it
-    is as much again, and the adapters' own part. It ends where nothing before is trained. Preferences that are
-    measured against the untouched model go through that one as well, forward only.
+    The backward pass costs twice the forward pass if every weight has a gradient; with frozen weights as much as the
+    forward pass, and the adapters' own part. It ends at the first layer with a trained weight. Preferences that are
+    measured against the base model have a forward pass through that, too.
     """
     attention = 4.0 * shape.hidden * batch.length * shape.layers
     blocks = batch.tokens * (2.0 * shape.linear_parameters + attention)
@@ -237,11 +237,10 @@ def operations(shape: ModelShape, method: Method, batch: Batch, *, backward: boo
     again = forward if method.gradient_checkpointing else 0.0
     if method.kind == "full" and method.train_only is None:
         return 3 * forward + again + reference
-    # No further than the first layer of which anything is trained.
     back = blocks * (layers_back(shape, method) / shape.layers) + logits
     own = 2.0 if method.kind == "full" else 6.0
     learned = own * trainable_parameters(shape, method) * batch.tokens
-    # For DoRA's lengths of rows B A is multiplied out, once a pass whatever the tokens.
+    # For DoRA's lengths of rows, B A is computed once a pass for any number of tokens.
     lengths = sum(
         2.0 * rank_of(one, method) * one.inputs * (one.inputs + one.outputs) * one.count
         for one in (targets(shape, method) if method.dora else ())
@@ -258,15 +257,15 @@ def unmeasured_duration(
     speed: float,
     bandwidth: float | None,
 ) -> Duration:
-    """Return the duration of a training that nothing of this machine is known of.
+    """Return the duration of a training without a measurement on this machine.
 
-    `speed` is in operations a second, `bandwidth` in bytes between the device and its memory.
+    `speed` is in operations a second, `bandwidth` in bytes a second between the device and its memory.
     """
     trained, judged = trainable_parameters(shape, method), course.evaluation_batch
     passing = operations(shape, method, course.batch, backward=True) / speed
     step = course.passes * passing + STATE_BYTES * trained / (bandwidth or MEMORY_BYTES)
     forward = operations(shape, method, judged, backward=False) / judged.tokens
-    written = 12 * trained  # the trained numbers, and two of the optimizer's for each
+    written = 12 * trained  # each trained number, and two of the optimizer
     return Duration(
         starting=STARTING.get(backend, 10.0),
         steps=course.steps * step,
@@ -276,25 +275,25 @@ def unmeasured_duration(
 
 
 def batch_of(method: Method, usage: Usage, *, learned: int) -> Batch:
-    """Return what went through the model at once in a measured step after the first."""
+    """Return the batch of a measured step after the first."""
     spent = usage.steps if usage.steps.count else usage.first
     each = spent.tokens / max(1, spent.count * method.batch_size)
     return Batch(rows=method.micro_batch_size, length=max(1, round(each)), learned=learned)
 
 
 def measured_duration(method: Method, shape: ModelShape, course: Course, usage: Usage) -> Duration:
-    """Return the duration of a training whose like was measured on this machine, scaled to usual rows.
+    """Return the duration of a training that was measured on this machine, scaled to usual rows.
 
-    What the first step, evaluation and checkpoint took longer than the next ones belongs to the start.
+    The additional time of the first step, evaluation and checkpoint belongs to the start.
     """
-    # What the optimizer reads and writes counts as four operations for a byte: that is what a CPU
-    # computes in the time in which it moves one, and it only serves this ratio.
+    # A byte that the optimizer reads or writes counts as four operations: a CPU computes them in the time in which it
+    # moves a byte. They are only used in this ratio.
     moved = 4.0 * STATE_BYTES * trainable_parameters(shape, method)
     usual, was = (
         course.passes * operations(shape, method, batch, backward=True) + moved
         for batch in (course.batch, batch_of(method, usage, learned=course.batch.learned))
     )
-    # A training of a single step has no later one to go by.
+    # A training of a single step has no later one.
     spent = usage.steps if usage.steps.count else usage.first
     tokens = spent.tokens / max(1, spent.count)
     seconds = usage.steps.each or usage.first.each
@@ -302,7 +301,7 @@ def measured_duration(method: Method, shape: ModelShape, course: Course, usage: 
     each_token = judged.seconds / judged.tokens if judged.tokens else 0.0
     saving = usage.saves.each or usage.first_save.each
     warming = (
-        # What the first step's own rows explain is no warming up; they may be longer than the others.
+        # The rows of the first step may be longer than others, which is no warming up.
         max(0.0, usage.first.seconds - seconds * usage.first.tokens / max(1.0, tokens))
         + max(0.0, usage.first_evaluation.seconds - each_token * usage.first_evaluation.tokens)
         + max(0.0, usage.first_save.seconds - saving)

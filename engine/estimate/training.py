@@ -1,4 +1,4 @@
-"""One training put together: rows and shapes in; steps, parameters, memory, disk and time out, each with its reason."""
+"""Estimate of one training from rows and shapes: steps, parameters, memory, disk and time, each with its reason."""
 
 import math
 from collections.abc import Mapping
@@ -33,11 +33,11 @@ LENGTHS = (
     "how long the rows are: every one is taken at max_length until `recipe data` has read them"
 )
 KEPT_ADAPTERS = 8
-"""Adapters of checkpoints that stay (`engine.runtime.training.saved_weights.MOST`)."""
+"""Kept adapters of checkpoints (`engine.runtime.training.saved_weights.MOST`)."""
 CHECKPOINTS = 3
-"""Checkpoints on disk at once: two that stay, and one that is being written."""
+"""Checkpoints on disk at once: two that are kept, and one that is being written."""
 STATE = 3
-"""Numbers in a checkpoint for each trained one: itself, and two of the optimizer."""
+"""Numbers in a checkpoint for each trained number: itself, and two of the optimizer."""
 TEXTS_OF_PREFERENCE = 2
 
 
@@ -52,13 +52,13 @@ class TrainingEstimate(Value):
     """Peak: resident on a CPU, allocated on a GPU."""
     disk_bytes: int | None = None
     scratch_bytes: int | None = None
-    """Further bytes of checkpoints, until the training has ended."""
+    """Further bytes of checkpoints during training."""
     seconds: float | None = None
     basis: str = "computed"
-    """The source of memory and time: `computed` (from shapes), `probe` or `run`."""
+    """Source of memory and time: `computed` (from shapes), `probe` or `run`."""
     fits: bool | None = None
     derived: tuple[tuple[str, str], ...] = ()
-    """(what, how it was derived), for people."""
+    """(number, derivation), for people."""
     unknown: tuple[str, ...] = ()
 
 
@@ -78,10 +78,10 @@ def known_of(
     data: Artifact | None,
     sample: Sampler | None = None,
 ) -> Known:
-    """Return what an estimate stands on; nothing is fetched and nothing is run.
+    """Return the inputs of an estimate; nothing is fetched and nothing is run.
 
-    `base_model` is its identity as it stands in keys (`PlanInputs.base_model`), `data` the data stage's
-    artifact if it is there, `sample` what samples the rows where they were sampled already.
+    `base_model` is its identity in keys (`PlanInputs.base_model`), `data` the artifact of the data stage if it exists,
+    `sample` a function that sampled the rows before.
     """
     shape = shape_of(recipe.base_model, store, base_model.get("sha256"))
     workload = workload_of(recipe, store, data=data, base_model=base_model, sample=sample)
@@ -106,7 +106,7 @@ def known_of(
 def measurement(
     recipe: Recipe, store: Store, usage: Usage, *, work: dict[str, Any], by: str
 ) -> Measurement:
-    """Return a usage as it is kept: with the operations of its steps, and the bytes of its weights."""
+    """Return a usage with the operations of its steps and the bytes of its weights."""
     shape = shape_of(recipe.base_model, store, work["base_model"].get("sha256"))
     method, steps = recipe.method, 0.0
     rendered = store.get(work["rendered"])
@@ -131,7 +131,7 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
     plan = _plan(method, work)
     derived = [("rows", work.source)]
     if plan:
-        # As trainers count epochs: the last step of one may have fewer passes.
+        # The last step of an epoch may have fewer passes.
         whole, rest = divmod(plan.steps, plan.steps_per_epoch)
         passes = math.ceil((work.train_rows or 1) / method.micro_batch_size)
         seen = epochs(whole + rest * accumulation(method) / passes)
@@ -141,16 +141,15 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
             how = f"{method.tokens:,} tokens in batches of {method.batch_size} rows of {method.max_length}"
             how += f": {steps}, {seen} of {work.train_rows} rows"
         derived.append(("steps", how))
-    found = TrainingEstimate(
+    estimate = TrainingEstimate(
         steps=plan.steps if plan else None,
         tokens=work.train_tokens,
         exact_tokens=work.exact,
         unknown=known.missing,
         derived=tuple(derived),
     )
-    # Steps and tokens need no shape of the base model; all that follows does.
     if shape is None:
-        return found
+        return estimate
     trained = cost.trainable_parameters(shape, method)
     if method.kind == "full":
         is_all = method.train_only is None
@@ -158,9 +157,9 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         how = f"{what} are trained; {shape.source}"
     else:
         targets = cost.targets(shape, method)
-        ranks = sorted({cost.rank_of(one, method) for one in targets} or {method.rank})
+        ranks = sorted({cost.rank_of(matrix, method) for matrix in targets} or {method.rank})
         at = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
-        beside = f"{sum(one.count for one in targets)} matrices"
+        beside = f"{sum(matrix.count for matrix in targets)} matrices"
         beside += " and the length of each row" if method.dora else ""
         how = f"{trained:,} at {at} beside {beside}; {shape.source}"
     derived.append(("parameters", how))
@@ -171,12 +170,12 @@ def estimate_from(recipe: Recipe, device: Device, known: Known) -> TrainingEstim
         seconds, how = _duration(recipe, device, known, shape, course)
         derived.append(("time", how))
     saves = -(-plan.steps // plan.save_every) if plan else 1
-    # A full training puts no checkpoint aside; adapters of several are kept (`saved_weights`).
+    # Adapters of several checkpoints are kept (`saved_weights`), full models of none.
     kept = 1 if method.kind == "full" else min(saves, KEPT_ADAPTERS)
     disk, scratch = 4 * trained * kept, 4 * STATE * trained * min(saves, CHECKPOINTS)
     stays = f"{_size(disk)} stays; until it is done, checkpoints take {_size(scratch)} more"
     return replace(
-        found,
+        estimate,
         trainable_parameters=trained,
         total_parameters=shape.total_parameters + (0 if method.kind == "full" else trained),
         memory_bytes=peak,
@@ -200,7 +199,7 @@ def course_of(recipe: Recipe, work: Workload) -> Course | None:
     plan = _plan(method, work)
     if plan is None or not work.train:
         return None
-    # Of a preference two texts go through the model: both answers, or one and one that is estimated by.
+    # A preference has two texts: two answers, or one and another that serves as a reference.
     texts = 1 if method.preference is None else TEXTS_OF_PREFERENCE
     rows, micro = texts * (work.validation_rows or 0), texts * method.micro_batch_size
 
@@ -210,7 +209,7 @@ def course_of(recipe: Recipe, work: Workload) -> Course | None:
         return Batch(rows=count, length=max(1, round(padded(lengths, count))))
 
     judged = usual(work.validation or work.train, min(micro, max(1, rows)))
-    # One before the first step: every backend that trains here sets `eval_on_start`.
+    # One is before the first step: every backend sets `eval_on_start`.
     evaluations = 1 + plan.steps // plan.evaluate_every if plan.evaluate_every else 0
     return Course(
         steps=min(plan.steps, plan.epochs * (work.train_rows or 0) / method.batch_size),
@@ -219,14 +218,14 @@ def course_of(recipe: Recipe, work: Workload) -> Course | None:
         evaluations=evaluations,
         evaluation_tokens=rows / judged.rows * judged.tokens,
         evaluation_batch=judged,
-        # Rounded up: the last step writes a checkpoint too.
+        # Rounded up: the last step writes a checkpoint, too.
         saves=-(-plan.steps // plan.save_every),
     )
 
 
 def _shared(work: Workload, rows: int, length: int) -> Batch:
-    """Return a batch of rows that are unpadded behind their common start."""
-    # The token before the first learned one is each row's own, whatever all begin with.
+    """Return a batch of rows without padding after their common start."""
+    # The token before the first learned one belongs to each row.
     learned = math.ceil(work.learned)
     shared = min(work.shared, length - min(length, learned + 1))
     return Batch(rows=rows, length=length, shared=shared, learned=learned)
@@ -243,11 +242,11 @@ def _memory(
         return None, "not known: it depends on the longest row"
     rows, process = min(most, work.train_rows or most), cost.PROCESS
     if device.kind == "cuda":
-        process = 0  # torch's own account; the context is listed apart
+        process = 0  # torch counts no context
     elif like is not None:
         process = max(0, like.usage.ready_bytes - like.weights) + cost.KERNELS
     batch = Batch(rows=rows, length=work.longest)
-    found = cost.peak(
+    memory = cost.peak(
         shape,
         recipe.method,
         _shared(work, rows, work.longest) if shares_prefix(recipe) else batch,
@@ -255,9 +254,9 @@ def _memory(
         backend=recipe.backend.name,
         process=process,
     )
-    parts = ", ".join(f"{name} {_size(size)}" for name, size in found.parts().items())
+    parts = ", ".join(f"{name} {_size(size)}" for name, size in memory.parts().items())
     measured_here = "" if like is None else "; the process as it was measured here"
-    return found.total, f"{parts}; at {most} rows of {work.longest} tokens at once{measured_here}"
+    return memory.total, f"{parts}; at {most} rows of {work.longest} tokens at once{measured_here}"
 
 
 def _duration(
@@ -266,7 +265,7 @@ def _duration(
     method, like = recipe.method, known.like
     if known.measured:
         source = _source(known.measured)
-        found = cost.measured_duration(method, shape, course, known.measured.usage)
+        duration = cost.measured_duration(method, shape, course, known.measured.usage)
     else:
         facts = facts_of(device)
         peak = facts.peak(device.precision(recipe.backend.precision))
@@ -283,7 +282,7 @@ def _duration(
             )
         else:
             return None, f"not known: {facts.source}; `recipe plan --probe` measures it"
-        found = cost.unmeasured_duration(
+        duration = cost.unmeasured_duration(
             shape,
             method,
             course,
@@ -292,13 +291,13 @@ def _duration(
             bandwidth=facts.bandwidth,
         )
     parts = {
-        "start": found.starting,
-        "steps": found.steps,
-        "evaluations": found.evaluations,
-        "checkpoints": found.saves,
+        "start": duration.starting,
+        "steps": duration.steps,
+        "evaluations": duration.evaluations,
+        "checkpoints": duration.saves,
     }
     spent = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
-    return found.total, f"{spent}; {source}"
+    return duration.total, f"{spent}; {source}"
 
 
 def _source(measured: Measurement) -> str:

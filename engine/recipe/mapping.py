@@ -20,8 +20,8 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 from engine.recipe.validation.schema import Schema, expand, forms
 from engine.values import FieldInfo, Value, fields
 
-Readers = Mapping[Any, Callable[[Any], Any]]
-"""By annotation, what reads a value of it."""
+Readers = Mapping[type, Callable[[Any], Mapping[str, Any]]]
+"""By class, what returns the fields of a section that are written in another way."""
 Writers = Mapping[type, Callable[[Any], Mapping[str, Any]]]
 """By class, what returns the keys of a value that are written in another way; None for a key that is left out."""
 PATHS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -44,10 +44,10 @@ def from_mapping[Section](
     kind: type[Section], written: Mapping[str, Any], readers: Readers = _NONE, /, **given: Any
 ) -> Section:
     """Return the value of a checked section with defaults; `given` are fields that are written in another way."""
-    values = dict(given)
+    values = {**readers.get(kind, _nothing)(written), **given}
     section: Any = kind
     for field, hint in _fields(section):
-        if field.name in given:
+        if field.name in values:
             continue
         part: Any = written
         for key in PATHS.get(f"{kind.__name__}.{field.name}", (field.name,)):
@@ -68,7 +68,7 @@ def to_mapping(
     schema has no default for it.
     """
     kind: Any = type(value)
-    given = {**writers.get(kind, lambda _: {})(value), **given}
+    given = {**writers.get(kind, _nothing)(value), **given}
     expanded = expand(schema)
     form = next(forms(expanded), expanded)
     mapping: dict[str, Any] = {}
@@ -91,6 +91,10 @@ def to_mapping(
     return {name: part for name, part in mapping.items() if part is not None}
 
 
+def _nothing(_: Any) -> Mapping[str, Any]:
+    return _NONE
+
+
 @cache
 def _fields(kind: Any) -> tuple[tuple[FieldInfo, Any], ...]:
     """Return the fields of a class with their annotations; reading these takes most of the time."""
@@ -103,8 +107,8 @@ def _is_section(hint: Any) -> bool:
 
 
 def _read(hint: Any, written: Any, readers: Readers) -> Any:
-    if hint in readers or hint in (int, float):
-        return readers.get(hint, hint)(written)
+    if hint in (int, float):
+        return hint(written)
     if _is_section(hint):
         return from_mapping(hint, written, readers)
     if get_origin(hint) is not tuple:
@@ -126,7 +130,7 @@ def _read_one_of(forms: tuple[Any, ...], written: Any, readers: Readers) -> Any:
         is_section = _is_section(form) and isinstance(written, Mapping)
         # `int | float` stays as it is written: the size of a split is 400 rows, or the share 0.4.
         is_number = form in (int, float) and forms == (form, type(None))
-        if is_list or is_section or is_number or form in readers:
+        if is_list or is_section or is_number:
             return _read(form, written, readers)
     return written
 

@@ -1,23 +1,28 @@
 """From a recipe file to a `Recipe`: every problem at once, every default filled in."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from engine.errors import Problem, RecipeError, Severity
 from engine.kinds import written_kind
 from engine.recipe.baselines import baseline, written_baselines
-from engine.recipe.mapping import from_mapping
+from engine.recipe.mapping import Readers, from_mapping
 from engine.recipe.methods import are_drawn_from_train, method_defaults, method_of
 from engine.recipe.model import (
     FROM_TRAIN,
+    Acceptance,
     AgainstTeacher,
+    Agreement,
     ColumnFile,
+    Data,
     Export,
+    Forgetting,
     GeneralText,
     MaxDrop,
     Probe,
     Recipe,
+    Replay,
     Source,
     Splits,
     Synthesize,
@@ -31,7 +36,7 @@ from engine.recipe.references import base_model, reference
 from engine.recipe.rules import check_rules
 from engine.recipe.rules.task import reads_input
 from engine.recipe.sweeps import sweep_of
-from engine.recipe.teacher import soft_of, synthesize_of, teacher_model
+from engine.recipe.teacher import judge_fields, soft_of, teacher_model, writer_fields
 from engine.recipe.text.extends import KEY, extended
 from engine.recipe.text.paths import absolute, listed_files
 from engine.recipe.text.source import Reader, SourceText, read_bytes, read_source
@@ -40,7 +45,7 @@ from engine.recipe.validation.schema import definition, with_defaults
 from engine.recipe.validation.schema_errors import check_structure
 from engine.trust.access import NOTHING
 from engine.trust.allowed import Allowed
-from engine.values import Value, fields, replace
+from engine.values import Value, replace
 
 
 class Parent(Value):
@@ -88,6 +93,9 @@ OF_ABSENCE: Final = frozenset({"R105", "R111", "R112", "R240", "R246"})
 MISSING: Final = frozenset({"R105", "R240"})
 _OF_THE_DISK: Final = frozenset({"R250", "R256", "R302", "R309", "R310", "R311"})
 """Codes of files of this machine, which mean nothing for a version of another time."""
+
+_BESIDE_A_SOURCE: Final = ("name", "kind", "limit", "columns", "input", "bits_per_byte")
+"""Keys of probes and general texts that are not of their source."""
 
 Written = Mapping[str, Any]
 
@@ -177,51 +185,72 @@ def _in_order(problems: Iterable[Problem], source: SourceText) -> tuple[Problem,
 def resolve(text: SourceText) -> Recipe:
     filled, folder = text.filled, text.path.parent
     baselines = tuple(baseline(item, folder) for item in written_baselines(filled))
-    readers: dict[Any, Callable[[Any], Any]] = {
-        tuple[Threshold, ...]: _thresholds,
-        AgainstTeacher: lambda written: from_mapping(
-            AgainstTeacher, written, drops=_drops(dict(sorted(written.items())))
-        ),
-        Export: _export,
-        GeneralText: lambda written: _with_source(GeneralText, written, folder),
-        Probe: lambda written: (
-            Probe(name=written, kind="builtin")
-            if isinstance(written, str)
-            else _with_source(Probe, written, folder)
-        ),
-        Synthesize: lambda written: synthesize_of(written, folder),
-    }
 
-    def sources(listed: Iterable[Written]) -> tuple[Source, ...]:
-        found: list[Source] = []
-        for source in listed:
-            # A pattern that matches nothing now stands for itself.
+    def sources(written: Written) -> dict[str, Any]:
+        files: list[Written] = []
+        for source in written.get("sources", ()):
+            # A pattern that matches nothing now is a source itself.
             itself = {**source, "pattern": source.get("path", "")}
-            files = listed_files(source, folder, text.judge) or [itself]
-            found += (_source(one, folder) for one in files)
-        return tuple(found)
+            files += listed_files(source, folder, text.judge) or [itself]
+        return {"sources": tuple(from_mapping(Source, file, readers) for file in files)}
 
-    def teacher(written: Written) -> Teacher:
-        inputs = {"sources": (), "rows": 0, **written.get("inputs", {})}
+    def source(written: Written) -> dict[str, Any]:
+        columns = []
+        for name, file in written["columns"].items():
+            place = {"path": file} if "path" in written else {**written, "file": file}
+            columns.append(ColumnFile(column=name, written=file, ref=reference(place, folder)))
+        return {
+            "ref": reference(written, folder),
+            "hub_file": written.get("file", "") if "hub" in written else "",
+            "columns": tuple(columns),
+        }
+
+    def inner_source(written: Written) -> dict[str, Any]:
+        place = {key: value for key, value in written.items() if key not in _BESIDE_A_SOURCE}
+        if {"hub", "path", "package"}.isdisjoint(place):
+            return {"source": None}
+        filled_place = with_defaults(place, definition("source"))
+        return {"source": from_mapping(Source, filled_place, readers)}
+
+    def probe(written: Any) -> Probe:
+        is_named = isinstance(written, Mapping)
         return from_mapping(
-            Teacher,
-            written,
-            model=teacher_model(written["model"], folder, baselines),
-            inputs=from_mapping(TeacherInputs, inputs, readers),
-            soft=soft_of(written),
+            Probe, written if is_named else {"name": written, "kind": "builtin"}, readers
         )
 
-    readers |= {tuple[Source, ...]: sources, Teacher: teacher}
+    def teacher(written: Written) -> dict[str, Any]:
+        inputs = {"rows": 0, **written.get("inputs", {})}
+        return {
+            "model": teacher_model(written["model"], folder, baselines),
+            "inputs": from_mapping(TeacherInputs, inputs, readers),
+            "soft": soft_of(written),
+        }
+
+    readers: Readers = {
+        Acceptance: lambda written: {"metrics": _thresholds(written["metrics"])},
+        AgainstTeacher: lambda written: {"drops": _drops(dict(sorted(written.items())))},
+        Agreement: lambda written: judge_fields(written, folder),
+        Data: sources,
+        Export: _export,
+        Forgetting: lambda written: {"probes": tuple(map(probe, written["probes"]))},
+        GeneralText: inner_source,
+        Probe: inner_source,
+        Replay: sources,
+        Source: source,
+        Splits: lambda written: _splits(written, is_drawn=are_drawn_from_train(filled)),
+        Synthesize: lambda written: writer_fields(written, folder),
+        Task: lambda _: {} if reads_input(text) else {"input": ""},
+        Teacher: teacher,
+        TeacherInputs: sources,
+    }
     return from_mapping(
         Recipe,
         filled,
         readers,
         file=text.path,
-        task=from_mapping(Task, text["task"], **({} if reads_input(text) else {"input": ""})),
         base_model=base_model(filled["base_model"], folder),
-        splits=_splits(filled),
         baselines=baselines,
-        # R218 refuses a recipe that says it beside an empty list, so the resolved one must not say it either.
+        # R218 refuses true with an empty list.
         stop_if_baseline_passes=filled["stop_if_baseline_passes"] and filled.get("baselines") != [],
         method=method_of(filled["method"], filled),
         method_defaults=method_defaults(filled["method"], filled),
@@ -229,27 +258,12 @@ def resolve(text: SourceText) -> Recipe:
     )
 
 
-def _source(written: Written, folder: Path) -> Source:
-    columns = []
-    for name, file in written["columns"].items():
-        place = {"path": file} if "path" in written else {**written, "file": file}
-        columns.append(ColumnFile(column=name, written=file, ref=reference(place, folder)))
-    return from_mapping(
-        Source,
-        written,
-        ref=reference(written, folder),
-        hub_file=written.get("file", "") if "hub" in written else "",
-        columns=tuple(columns),
-    )
-
-
-def _splits(filled: Written) -> Splits:
-    written = filled["splits"]
+def _splits(written: Written, *, is_drawn: bool) -> dict[str, Any]:
     way, folds = written["by"], int(written["folds"])
     by, column = next(iter(way.items())) if isinstance(way, dict) else (way, "")
     holdout = 1 / folds if folds else written.get("holdout", "all")
-    drawn = {"validation": FROM_TRAIN} if are_drawn_from_train(filled) else {}
-    return from_mapping(Splits, written, by=by, column=column, holdout=holdout, **drawn)
+    drawn = {"validation": FROM_TRAIN} if is_drawn else {}
+    return {"by": by, "column": column, "holdout": holdout, **drawn}
 
 
 def _thresholds(written: Written) -> tuple[Threshold, ...]:
@@ -269,23 +283,10 @@ def _drops(bounds: Written) -> tuple[MaxDrop, ...]:
     )
 
 
-def _with_source[Section: (GeneralText, Probe)](
-    kind: type[Section], written: Any, folder: Path
-) -> Section:
-    """Return a section that has the keys of a source among its own."""
-    own = {field.name for field in fields(kind)} | {"bits_per_byte"}
-    place = {key: value for key, value in written.items() if key not in own}
-    is_named = not {"hub", "path", "package"}.isdisjoint(place)
-    source = _source(with_defaults(place, definition("source")), folder) if is_named else None
-    return from_mapping(kind, written, source=source)
-
-
-def _export(written: Written) -> Export:
+def _export(written: Written) -> dict[str, Any]:
     bounds, named = written["after_quantization"], written["quantization"]
-    return from_mapping(
-        Export,
-        written,
-        quantizations=(named,) if isinstance(named, str) else tuple(named),
-        max_drops=_drops(bounds),
-        thresholds=_thresholds(bounds),
-    )
+    return {
+        "quantizations": (named,) if isinstance(named, str) else tuple(named),
+        "max_drops": _drops(bounds),
+        "thresholds": _thresholds(bounds),
+    }

@@ -8,7 +8,6 @@ from typing import Any, Final
 from engine.recipe.baselines import LEARNED, baseline
 from engine.recipe.mapping import from_mapping
 from engine.recipe.model import (
-    Agreement,
     Baseline,
     PathRef,
     Recipe,
@@ -27,21 +26,21 @@ REVIEWED: Final = 60
 """Rows in a review file if the recipe does not specify how many have to be reviewed."""
 
 
-def synthesize_of(written: Mapping[str, Any], folder: Path) -> Synthesize:
-    agreement, teacher = written["keep"]["agreement"], written["teacher"]
-    judge = agreement.get("judge")
-    temperature = 0.9 if "endpoint" in teacher else 0.0
-    return from_mapping(
-        Synthesize,
-        {"prompt": "", "review": "", "temperature": temperature, **written},
-        teacher=baseline({"model": {"name": WRITER_NAME, **teacher}}, folder),
-        vary=tuple((name, tuple(values)) for name, values in written["vary"].items()),
-        agreement=from_mapping(
-            Agreement,
-            agreement,
-            judge=judge and baseline({"model": {"name": JUDGE_NAME, **judge}}, folder),
-        ),
-    )
+def writer_fields(written: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the fields of `data.synthesize` that are written in another way."""
+    teacher = written["teacher"]
+    return {
+        "prompt": written.get("prompt", ""),
+        "review": written.get("review", ""),
+        "temperature": float(written.get("temperature", 0.9 if "endpoint" in teacher else 0)),
+        "teacher": baseline({"model": {"name": WRITER_NAME, **teacher}}, folder),
+        "vary": tuple((name, tuple(values)) for name, values in written["vary"].items()),
+    }
+
+
+def judge_fields(written: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    judge = written.get("judge")
+    return {"judge": judge and baseline({"model": {"name": JUDGE_NAME, **judge}}, folder)}
 
 
 def written_synthesis_keep(value: Synthesize, judge: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     yield from _steps(written, recipe)
     yield _rate(recipe, is_full=is_full, has_loraplus=written.get("loraplus_lr_ratio", 1) != 1)
     yield _keep(written, recipe)
-    if _is_preference(recipe):
+    if _learns(recipe) is Learns.PREFERENCES:
         defaults = preference_defaults({}, recipe)
         why = "single answers" if defaults["loss"] == "kto" else "pairs, beside the untouched model"
         yield MethodDefault(key="preference", value=defaults, reason=why)
@@ -137,10 +137,6 @@ def preference_defaults(written: Mapping[str, Any], recipe: Mapping[str, Any]) -
     is_single = isinstance(data, Mapping) and data.get("shape") == "kto"
     loss = written.get("loss", "kto" if is_single else "dpo")
     return {"loss": loss, **(_SIMPO if loss == "simpo" else {"beta": 0.1})}
-
-
-def _is_preference(recipe: Mapping[str, Any]) -> bool:
-    return _learns(recipe) is Learns.PREFERENCES
 
 
 def _learns(recipe: Mapping[str, Any]) -> Learns:
@@ -198,7 +194,10 @@ def _rate(recipe: Mapping[str, Any], *, is_full: bool, has_loraplus: bool) -> Me
         why = "a blank model has everything to learn, the larger in the smaller steps"
         return MethodDefault(key="learning_rate", value=blank_rate(weights), reason=why)
     rate = usual_rate(weights, is_full=is_full, learns=learns, has_loraplus=has_loraplus)
-    why = f"an adapter on {_words(weights)} weights" if weights else "a base model of unnamed size"
+    why = "a base model of unnamed size"
+    if weights:
+        size = f"{weights / 1e9:g} B" if weights >= 1e9 else f"{weights / 1e6:g} M"
+        why = f"an adapter on {size} weights"
     if is_full:
         why = f"a tenth of an adapter's: {why.replace('an adapter on', 'all of')}"
     if learns is Learns.PREFERENCES:
@@ -259,10 +258,6 @@ def size_of(base_model: Any) -> float | None:
 
 def is_blank(base_model: Any) -> bool:
     return isinstance(base_model, Mapping) and isinstance(base_model.get("scratch"), Mapping)
-
-
-def _words(weights: float) -> str:
-    return f"{weights / 1e9:g} B" if weights >= 1e9 else f"{weights / 1e6:g} M"
 
 
 ADAPTER_KEYS: Final = (

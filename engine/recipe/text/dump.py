@@ -54,12 +54,11 @@ DIGITS = 16
 
 
 def recipe_digest(resolved: Mapping[str, Any]) -> str:
-    return _sha256({name: _asked(name, part) for name, part in _sections(resolved).items()})
+    return _sha256(_compared(resolved))
 
 
 def section_digests(resolved: Mapping[str, Any]) -> dict[str, str]:
-    sections = _sections(resolved)
-    return {name: _sha256(_asked(name, part))[:DIGITS] for name, part in sections.items()}
+    return {name: _sha256(part)[:DIGITS] for name, part in _compared(resolved).items()}
 
 
 def changed_sections(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
@@ -67,14 +66,12 @@ def changed_sections(before: Mapping[str, str], after: Mapping[str, str]) -> tup
     return tuple(name for name in names if before.get(name) != after.get(name))
 
 
-def _sections(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: part for name, part in resolved.items() if name not in FOR_PEOPLE}
-
-
-def _asked(name: str, part: Any) -> Any:
-    if name == "method":
-        return {key: value for key, value in part.items() if key not in SEEDS}
-    return _unpinned(part) if name in _WITH_PLACES else part
+def _compared(resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sections that make another recipe, without seeds and pins."""
+    sections = {name: part for name, part in resolved.items() if name not in FOR_PEOPLE}
+    method = {key: value for key, value in sections["method"].items() if key not in SEEDS}
+    pinned = {name: _unpinned(sections[name]) for name in _WITH_PLACES if name in sections}
+    return {**sections, "method": method, **pinned}
 
 
 def _unpinned(part: Any) -> Any:

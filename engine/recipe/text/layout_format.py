@@ -31,32 +31,25 @@ def formatted(text: str, source: SourceText) -> str:
 
 
 def _file(root: Collection) -> Iterator[str]:
-    header, first = _header(root)
-    if first is not None:
-        first.before = first.before[len(header) :]
+    """Yield the lines of a file: comments for the complete file stay at its top."""
+    first = min(root.items, key=lambda item: item.at, default=None)
+    before = first.before if first else []
+    while before and not before[0]:
+        before.pop(0)
+    header: list[str] = []
+    if "" in before:
+        header = before[: len(before) - 1 - before[::-1].index("")]
+    elif any(_MODELINE in line for line in before):
+        header = list(before)
+    del before[: len(header)]
     while header and not header[-1]:
         header.pop()
+    had_gap = bool(before) and not before[0]
     body = _block(root, 0, recipe_schema())
-    had_gap = first is not None and bool(first.before) and not first.before[0]
     yield from header
     if header and had_gap and (not body or body[0]):
         yield ""
     yield from body
-
-
-def _header(root: Collection) -> tuple[list[str], Item | None]:
-    if not root.items:
-        return [], None
-    first = min(root.items, key=lambda item: item.at)
-    before = first.before
-    while before and not before[0]:
-        before.pop(0)
-    if "" in before:
-        last = len(before) - 1 - before[::-1].index("")
-        return before[:last], first
-    if any(_MODELINE in line for line in before):
-        return list(before), first
-    return [], first
 
 
 def _block(node: Collection, indent: int, schema: Schema) -> list[str]:

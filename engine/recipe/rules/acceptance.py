@@ -27,7 +27,6 @@ WITH_MATRIX: Final = (
     "IQ1_M", "IQ1_S",
 )  # fmt: skip
 """Names that need one: without it llama.cpp refuses them, or the files are useless."""
-AGREEMENT: Final = "agreement"
 _METRICS: Final = ("acceptance", "metrics")
 _GAINS: Final = ("acceptance", "over_baselines")
 _TEACHER: Final = ("acceptance", "against_teacher")
@@ -39,7 +38,6 @@ _SECTIONS: Final = (
 """Sections that hold bounds by metric."""
 _KEPT_BY_ALL: Final = {"min": 0, "max": 1, "max_drop": 1}
 """Bounds that no share can miss."""
-_SIGNED: Final = "mcc"
 _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
 
 
@@ -66,7 +64,7 @@ def metrics_are_known(recipe: SourceText) -> Problems:
             yield recipe.problem("R207", message, at=at, key=True, hint=hint)
         elif "max_drop" in bounds:
             message = f"{name} has no value before that it could drop from"
-            if name == AGREEMENT:
+            if name == "agreement":
                 message = "agreement is itself a comparison, it cannot drop"
             hint = "use `min` or `max`"
             yield recipe.problem("R207", message, at=(*at, "max_drop"), key=True, hint=hint)
@@ -145,7 +143,8 @@ def bounds_make_sense(recipe: SourceText) -> Problems:
             if bound > 1:
                 message = f"must be at most 1, not {show(bound)}"
                 yield recipe.problem("R108", message, at=(*at, word), hint=percent_hint(bound))
-            elif word in _KEPT_BY_ALL and bound == _KEPT_BY_ALL[word] and spec.name != _SIGNED:
+            # A correlation may be below 0.
+            elif bound == _KEPT_BY_ALL.get(word) and spec.name != "mcc":
                 message = f"every model keeps `{word}: {bound}`, so this bound holds nothing"
                 hint = "write what the model has to reach, or delete the bound"
                 yield recipe.warning("R466", message, at=(*at, word), hint=hint)

@@ -11,7 +11,6 @@ from engine.recipe.text.words import suggestion
 from engine.recipe.validation.schema import recipe_schema, walk
 from engine.recipe.validation.schema_errors import show
 
-_CODE: Final = re.compile(r"[A-Za-z]\d{3}")
 _OF_LOCK: Final = (
     *("lock", "lock.splits.holdout", "lock.holdout.looks", "lock.holdout.redraws"),
     "lock.accepted",
@@ -38,7 +37,7 @@ def waivers_name_something_once(recipe: SourceText) -> Problems:
         named.add(what)
         if what in codes or what in _OF_LOCK or _key_form().fullmatch(what):
             continue
-        if _CODE.fullmatch(what):
+        if re.fullmatch(r"[A-Za-z]\d{3}", what):
             message = f"{show(what)} is no code of a weaker gate"
             where = "they are in docs/reference/errors.md, from W101 on"
             hint = suggestion(what.upper(), codes, where)

@@ -10,9 +10,6 @@ from engine.recipe.validation.schema import Schema, children, expand, recipe_sch
 
 WIDTH: Final = 100
 _STEP: Final = 2
-_GAP: Final = 2
-"""Blanks before a comment that ends a line."""
-_MODELINE: Final = "yaml-language-server"
 
 
 def formatted(text: str, source: SourceText) -> str:
@@ -39,7 +36,7 @@ def _file(root: Collection) -> Iterator[str]:
     header: list[str] = []
     if "" in before:
         header = before[: len(before) - 1 - before[::-1].index("")]
-    elif any(_MODELINE in line for line in before):
+    elif any("yaml-language-server" in line for line in before):
         header = list(before)
     del before[: len(header)]
     while header and not header[-1]:
@@ -139,7 +136,7 @@ def _with_comment(line: str, item: Item) -> str:
     """Return a line with its comment: in the column that it had, if that is still free."""
     if not item.beside:
         return line
-    gap = max(_GAP, item.column - len(line))
+    gap = max(_STEP, item.column - len(line))
     return f"{line}{' ' * gap}{item.beside}"
 
 

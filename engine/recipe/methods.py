@@ -127,7 +127,7 @@ def _every(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
     yield _keep(written, recipe)
     if _learns(recipe) is Learns.PREFERENCES:
         defaults = preference_defaults({}, recipe)
-        why = "single answers" if defaults["loss"] == "kto" else "pairs, beside the untouched model"
+        why = "single answers" if defaults["loss"] == "kto" else "pairs, against the base model"
         yield MethodDefault(key="preference", value=defaults, reason=why)
 
 

@@ -171,7 +171,7 @@ def bounds_can_be_reached(recipe: SourceText) -> Problems:
                 needed = math.floor(bound * square / (1 - bound)) + 1
                 more = f"enlarge splits.holdout to at least {needed:,} rows"
                 if may_have_folds(recipe):
-                    more += ", or give splits.folds in its place: then every row judges"
+                    more += ", or give splits.folds instead: then every row is in a holdout"
             message = (
                 f"can never pass: on {rows:,} holdout rows the lower bound is at most {best:.4f}"
             )
@@ -209,6 +209,6 @@ def quantization_is_known(recipe: SourceText) -> Problems:
     if not set(export["formats"]) & {"gguf", "ollama"}:
         for key in ("quantization", "importance_matrix", "after_quantization"):
             if recipe.has(at := ("export", key)):
-                message = f"`{key}` speaks of a quantized file; formats name none"
+                message = f"`{key}` is about a quantized file, and `formats` has none"
                 hint = "add `gguf` to formats"
                 yield recipe.problem("R221", message, at=at, key=True, hint=hint)

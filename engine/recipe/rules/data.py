@@ -26,7 +26,7 @@ def replay_fits_the_recipe(recipe: SourceText) -> Problems:
     if replay is None:
         return
     if kind not in KINDS_OF_TEXT:
-        message = f"general text is replayed beside {listed(KINDS_OF_TEXT)}, not {kind}"
+        message = f"general text is replayed for {listed(KINDS_OF_TEXT)}, not {kind}"
         yield recipe.problem("R396", message, at=_REPLAY, key=True, hint="delete it")
     if "from" in replay and {"scratch", "keep_layers"} & set(base):
         what = "a blank model" if "scratch" in base else "a model without some of its layers"

@@ -50,7 +50,7 @@ def stride_moves_a_window(recipe: SourceText) -> Problems:
         return
     forgets = (acceptance.get("forgetting") or {}).get("text")
     if recipe["task"]["kind"] != "text" and forgets is None:
-        message = "no documents are judged, which a window could move over"
+        message = "there are no documents over which a window could move"
         yield recipe.problem("R399", message, at=_STRIDE, key=True, hint="delete it")
     elif stride >= length:
         message = f"a window of {length} tokens has to move by fewer"
@@ -70,7 +70,7 @@ def graphs_are_judged(recipe: SourceText) -> Problems:
         yield recipe.problem("R453", message, at=at, hint=hint)
     precision = ("export", "graph_precision")
     if recipe.has(precision) and ONNX not in formats:
-        message = "`graph_precision` speaks of an ONNX file; formats name none"
+        message = "`graph_precision` is about an ONNX file, and `formats` has none"
         yield recipe.problem("R454", message, at=precision, key=True, hint="add `onnx` to formats")
 
 

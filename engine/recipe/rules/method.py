@@ -25,7 +25,7 @@ def blank_models_have_sound_sizes(recipe: SourceText) -> Problems:
     if blank is None or blank["heads"] < 1:
         return
     if method["kind"] != "full":
-        message = "a blank model has to be trained whole, not through an adapter"
+        message = "a blank model is trained in full, not through an adapter"
         yield recipe.problem("R363", message, at=("method", "kind"), hint="write `kind: full`")
     width, heads = blank["width"], blank["heads"]
     if width % (2 * heads):
@@ -54,7 +54,7 @@ def blank_models_are_judged_by_bytes(recipe: SourceText) -> Problems:
         if "perplexity" in recipe["acceptance"][section]:
             at = ("acceptance", section, "perplexity")
             message = "perplexity of another tokenizer compares with nothing"
-            hint = "bound `bits_per_byte` in its place"
+            hint = "bound `bits_per_byte` instead"
             yield recipe.problem("R365", message, at=at, key=True, hint=hint)
     for position, written in enumerate(written_baselines(recipe.filled)):
         if (kind := kind_and_spec(written)[0]) in ASKS_BASE_MODEL:
@@ -171,7 +171,7 @@ def ranks_and_targets_fit(recipe: SourceText) -> Problems:
     targets, rank, alpha = method["target_modules"], method["rank"], method.get("alpha")
     for number, name in enumerate(targets if isinstance(targets, list) else ()):
         if isinstance(name, str) and name.rpartition(".")[2] in _WORDS:
-            message = f"an adapter beside `{name}` cannot be merged"
+            message = f"an adapter of `{name}` cannot be merged"
             target = ("method", "target_modules", number)
             yield recipe.problem("R352", message, at=target, hint="delete it from the list")
     targets = ATTENTION if targets == "attention" else targets
@@ -245,7 +245,7 @@ def steps_and_tokens_agree(recipe: SourceText) -> Problems:
         yield recipe.problem("R292", message, at=("method", "min_steps"))
     for key in ("epochs", "min_steps", "max_steps") if recipe.has(("method", "tokens")) else ():
         if recipe.has(("method", key)):
-            message = "beside `tokens`, which says how long is trained"
+            message = "`tokens` already defines how long is trained"
             hint = f"keep one of `tokens` and `{key}`"
             yield recipe.problem("R353", message, at=("method", key), hint=hint)
     a_step = method.get("batch_size", USUAL_BATCH) * method["max_length"]

@@ -113,7 +113,7 @@ def keys_fit_the_format(recipe: SourceText) -> Problems:
                 code = "R226" if key in ("header", "quoting") else "R251"
                 actual = f"this one is {form}"
                 actual = "rows of the hub have columns" if form == _HUB_ROWS else actual
-                message = f"`{key}` speaks of {listed(formats)} files; {actual}"
+                message = f"`{key}` is for {listed(formats)} files; {actual}"
                 yield recipe.problem(code, message, at=(*at, key), key=True)
         if form == "xml" and not source["records"]:
             message = "an xml file needs `records`, the element that is a row"
@@ -157,7 +157,7 @@ def patterns_match(recipe: SourceText) -> Problems:
             continue
         for key in ("sha256", "columns"):
             if source.get(key):
-                message = f"`{key}` speaks of one file, and {show(path)} is a pattern"
+                message = f"`{key}` is for one file, and {show(path)} is a pattern"
                 yield recipe.problem("R255", message, at=(*at, key), key=True)
         yield from _matched(recipe, path, (*at, "path"))
 
@@ -194,7 +194,7 @@ def splits_and_weights_of_sources(recipe: SourceText) -> Problems:
             message = "`into` decides the split of a source with `splits.by: files` only"
             yield recipe.problem("R252", message, at=(*at, "into"), key=True)
         if source.get("split_at") and source.get("columns"):
-            message = "rows of several lines have no line in the files beside"
+            message = "rows of several lines have no lines in the files of `columns`"
             hint = "delete it, or `columns`"
             yield recipe.problem("R370", message, at=(*at, "split_at"), key=True, hint=hint)
         into, way_out = source.get("into", "train"), None

@@ -63,10 +63,10 @@ def folds_exclude_a_holdout(recipe: SourceText) -> Problems:
         message = "one fold leaves nothing to train on; at least 2"
         yield recipe.problem("R261", message, at=at)
     if "holdout" in splits:
-        message, hint = "splits.folds is there: the holdout is one fold", "delete one of the two"
+        message, hint = "with splits.folds, the holdout is one fold", "delete one of the two"
         yield recipe.problem("R261", message, at=("splits", "holdout"), key=True, hint=hint)
     if not may_have_folds(recipe):
-        message = f"folds are drawn; `by: {_way(recipe)}` says where each row belongs"
+        message = f"folds are drawn at random; `by: {_way(recipe)}` assigns each row"
         hint = "use stratified, random or group"
         yield recipe.problem("R261", message, at=at, key=True, hint=hint)
 

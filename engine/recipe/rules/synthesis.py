@@ -37,7 +37,7 @@ def synthesis_fits_the_recipe(recipe: SourceText) -> Problems:
         yield recipe.problem("R381", message, at=SYNTHESIZE, key=True, hint="delete one of them")
     if recipe["splits"]["folds"]:
         message = "rows are written after training rows, and with folds each of these judges once"
-        hint = "give `splits.holdout` in the place of `splits.folds`"
+        hint = "give `splits.holdout` instead of `splits.folds`"
         yield recipe.problem("R382", message, at=SYNTHESIZE, key=True, hint=hint)
 
 
@@ -47,7 +47,7 @@ def prompt_can_be_filled(recipe: SourceText) -> Problems:
         return
     at, place, vary = (*SYNTHESIZE, "vary"), (*SYNTHESIZE, "prompt"), written["vary"]
     if LABEL in vary:
-        message = f"`{LABEL}` stands for the wanted answer"
+        message = f"`{LABEL}` is the name of the wanted answer"
         yield recipe.problem("R383", message, at=(*at, LABEL), key=True, hint="give another name")
     if "prompt" not in written:
         return
@@ -114,7 +114,7 @@ def review_file_is_beside_the_recipe(recipe: SourceText) -> Problems:
     sources = [PurePosixPath(str(source.get("path", ""))) for source in recipe["data"]["sources"]]
     if ".." in path.parts or not recipe.judge.holds(absolute(review, recipe.path.parent)):
         message = f"{show(review)} is not below the recipe's folder"
-        yield recipe.problem("R389", message, at=_REVIEW, hint="name a file beside the recipe")
+        yield recipe.problem("R389", message, at=_REVIEW, hint="name a file in the recipe's folder")
     elif path in sources:
         message = f"{show(review)} is a source of the data"
         yield recipe.problem("R389", message, at=_REVIEW, hint="give the review a file of its own")

@@ -166,7 +166,7 @@ def keys_fit_the_kind(recipe: SourceText) -> Problems:
     for key in kind.needs:
         needed = tuple(key.split("."))
         if value_at(recipe, needed) is None:
-            message = f"missing; {kind.name} cannot do without it"
+            message = f"is missing; {kind.name} needs it"
             hint = f"see: recipe schema {key}"
             yield recipe.problem("R240", message, at=needed, key=True, hint=hint)
     reported: list[KeyPath] = []
@@ -205,13 +205,13 @@ def shape_fits_the_kind(recipe: SourceText) -> Problems:
     by_columns = bool(key) and value_at(recipe, ("data", key)) is not None
     if shape == "columns" and key and not by_columns:
         hint = f"add data.{key}, or write `shape: auto`"
-        yield recipe.problem("R243", "nothing says which columns", at=at, hint=hint)
+        yield recipe.problem("R243", "no key names the columns", at=at, hint=hint)
     if shape not in ("auto", "columns", *kind.formats):
         known = f"shapes are {', '.join(kind.formats)}" if kind.formats else "it reads columns"
         message = f"{kind.name} cannot be read from rows of shape {shape}"
         yield recipe.problem("R243", message, at=at, hint=known)
     elif shape not in ("auto", "columns") and by_columns:
-        message = f"the shape says where things are, and so does `data.{key}`"
+        message = f"the shape defines where things are, and so does `data.{key}`"
         yield recipe.problem("R243", message, at=at, hint="keep one of the two")
     is_ignored = "task.input" in kind.reads and kind.formats and not by_columns
     if is_ignored and value_at(recipe, ("task", "input")) is not None:

@@ -40,7 +40,7 @@ def soft_targets_fit_the_teacher(recipe: SourceText) -> Problems:
     if teacher.get("targets") != "soft":
         for key in OF_SOFT:
             if key in teacher:
-                message = f"{show(key)} speaks of soft targets, and answers are learned"
+                message = f"{show(key)} is for soft targets, and answers are learned"
                 hint = "set `targets: soft`, or delete it"
                 yield recipe.problem("R375", message, at=("teacher", key), key=True, hint=hint)
         if "inputs" not in teacher:
@@ -56,7 +56,7 @@ def soft_targets_fit_the_teacher(recipe: SourceText) -> Problems:
         if key in model:
             yield recipe.problem("R373", message, at=_TARGETS, hint=hint)
     if model.get("shots"):
-        message = "soft targets are asked without examples: the student reads none either"
+        message = "soft targets are computed without examples, since the student reads none"
         yield recipe.problem("R374", message, at=(*MODEL, "shots"), key=True, hint="delete it")
 
 
@@ -68,7 +68,7 @@ def soft_targets_are_of_the_same_tokens(recipe: SourceText) -> Problems:
         for key in _ROWS_DEPEND:
             own = recipe["method"].get(key)
             if setting.changes.get(key, own) != own:
-                message = f"the teacher is asked for the tokens of one {show(key)}"
+                message = f"the teacher's answers are for the tokens of one {show(key)}"
                 hint = f"choose `method.{key}`, and sweep other keys"
                 yield recipe.problem("R377", message, at=setting.path(key), hint=hint)
                 return
@@ -110,12 +110,12 @@ def teacher_can_be_judged(recipe: SourceText) -> Problems:
         return
     is_baseline = isinstance(teacher["model"], str)
     if "confidence" in teacher["keep"] and (is_baseline or "endpoint" in model_keys(teacher)):
-        message = f"{'a baseline' if is_baseline else 'a server'} does not say how probable its answers are"
+        message = f"{'a baseline' if is_baseline else 'a server'} has no probabilities of answers"
         at = ("teacher", "keep", "confidence")
         yield recipe.problem("R321", message, at=at, key=True, hint="delete it")
     if splits["folds"]:
         message = "a teacher's rows are compared with one holdout, and folds have several"
-        hint = "give `splits.holdout` in the place of `splits.folds`"
+        hint = "give `splits.holdout` instead of `splits.folds`"
         yield recipe.problem("R323", message, at=("teacher",), key=True, hint=hint)
     has_rows = splits.get("validation") or are_drawn_from_train(recipe.filled)
     if teacher["stop_if_teacher_is_no_better"] and not has_rows:
@@ -180,5 +180,5 @@ def bounds_against_a_teacher(recipe: SourceText) -> Problems:
         and {"hub", "path", "package"}.isdisjoint(model_keys(teacher))
     ):
         for name in (name for name in RATIOS if name in bounds):
-            message = f"`{name}` is known of a teacher that is named by hub, path or package"
+            message = f"`{name}` is known only of a teacher that is named by hub, path or package"
             yield recipe.problem("R327", message, at=(*at, name), key=True, hint="delete it")

@@ -90,7 +90,7 @@ def _unwanted(child: SourceText, named: str) -> tuple[Problem, ...]:
 
     if _NOT_RELATIVE.match(named):
         message = "must be a path from the folder of this recipe to a local file"
-        hint = "copy the parent beside the recipe, or into the repository"
+        hint = "copy the parent into the recipe's folder, or into the repository"
         return (child.problem("R125", message, at=(KEY,), hint=hint),)
     if absolute(named, child.path.parent) == child.path:
         return (child.problem("R124", "a recipe cannot extend itself", at=(KEY,)),)

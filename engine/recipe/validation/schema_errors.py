@@ -56,8 +56,8 @@ _SIZES: Final = {
     "maxLength": ("R109", "must have at most {bound} characters, has {size}"),
     "minItems": ("R110", "must list at least {bound}, lists {size}"),
     "maxItems": ("R110", "must list at most {bound}, lists {size}"),
-    "minProperties": ("R110", "must say at least {bound} thing, says nothing"),
-    "maxProperties": ("R110", "must say only {bound} thing, says {size}"),
+    "minProperties": ("R110", "must have at least {bound} key, has none"),
+    "maxProperties": ("R110", "must have only {bound} key, has {size}"),
 }
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 

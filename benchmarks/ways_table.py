@@ -35,7 +35,7 @@ from engine.metrics.comparing import comparisons_with, corrected
 from engine.metrics.predictions import Judging, Prediction, read_predictions
 from engine.metrics.resampling import pair
 from engine.metrics.scoring import score
-from engine.runs.run_comparison import read_run
+from engine.runs.stored_run import StoredRun
 from engine.store import Artifact, Store
 from engine.store.records import Runs, read_record
 from engine.values import from_json, to_json
@@ -217,7 +217,7 @@ class _WayRun:
         report = load_report(folder, store=store.root)
         if report.holdout is None:
             return None
-        found = read_run(folder, store)
+        found = StoredRun(folder, store, refused="it is not compared")
         return cls(
             report=report,
             stages=stages_of(folder, store),

@@ -27,9 +27,9 @@ from engine.progress import Progress
 from engine.recipe.text.paths import is_text
 from engine.render.progress_display import SilentProgress
 from engine.render.styled_text import cleaned
-from engine.runs.find import exported_gguf, is_model_file
 from engine.runs.predict_output import Summary, output_format, write_answers, write_lines
 from engine.runs.predict_rows import AnsweredRows, ModelFile, RowFile, answer_rows
+from engine.runs.stored_run import exported_gguf, is_model_file
 from engine.runtime.llama.client import Answer, answer_text, held_answer, refuse_blank
 from engine.runtime.rendering.task_file import FileCalibration
 from engine.store import Store

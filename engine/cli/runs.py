@@ -21,9 +21,9 @@ from engine.render.progress_display import has_colour, progress_on_terminal
 from engine.render.report.page import read_json, render_terminal
 from engine.render.report.sections.scores import mistake_table
 from engine.render.terminal import renderables, terminal_text
-from engine.runs import find
+from engine.runs import stored_run
 from engine.runs.check_store import check_store
-from engine.runs.find import size_of
+from engine.runs.stored_run import StoredRun, size_of
 from engine.store import Store
 from engine.store.records import Runs, is_ours, read_file, read_record, require_ours
 from engine.values import bounds, decimal, to_json
@@ -177,17 +177,17 @@ def find_run(reference: str, options: argparse.Namespace) -> Path:
         StoreError: as `store_of`.
 
     """
-    return find.find_run(store_of(options), recipe_name(reference))
+    return stored_run.find_run(store_of(options), recipe_name(reference))
 
 
 def named_gguf(options: argparse.Namespace) -> Path:
     """The GGUF file that `options.model` means: itself, or what a run exported, every byte compared.
 
-    Raises as `find_run` and `engine.runs.find.exported_gguf`.
+    Raises as `find_run` and `engine.runs.stored_run.exported_gguf`.
     """
-    if find.is_model_file(options.model):
+    if stored_run.is_model_file(options.model):
         return Path(options.model)
-    return find.exported_gguf(find_run(options.model, options))
+    return stored_run.exported_gguf(find_run(options.model, options))
 
 
 MOST = 10
@@ -197,11 +197,13 @@ LONGEST = 60
 
 
 def compare(options: argparse.Namespace) -> None:
-    from engine.runs.run_comparison import as_json, compare_runs, read_run  # brings numpy
+    from engine.runs.run_comparison import as_json, compare_runs  # brings numpy
 
     place = Store(store_of(options))
     names = (options.first, options.second)
-    first, second = (read_run(find_run(name, options), place) for name in names)
+    first, second = (
+        StoredRun(find_run(name, options), place, refused="it is not compared") for name in names
+    )
     found = compare_runs(first, second, shared_only=options.shared)
     show_result(options, as_json(found), "\n".join(_comparison_lines(found, every=options.all)))
 
@@ -217,8 +219,9 @@ def _comparison_lines(found: RunComparison, *, every: bool) -> list[str]:
         lines += ["  tuned models", *_differences(found.tuned), ""]
     lines.append("more is better for the second run, of every metric")
     for what, run_ in (("first", first), ("second", second)):
-        name, size = size_of(run_.report)
-        speed = speed_of(run_.report)
+        report = parse_json(run_.report_text)
+        name, size = size_of(report)
+        speed = speed_of(report)
         exported = f"{name} {size / 1e6:.1f} MB" if name else "nothing exported"
         lines.append(f"  {what:<7} {exported}" + (f", {speed:.1f} tokens/s" if speed else ""))
     return [*lines, "", *_turned(found, every=every)]

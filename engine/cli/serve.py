@@ -20,7 +20,7 @@ from engine.cli.terminal import write_error
 from engine.environment import detect_device
 from engine.errors import EnvironmentProblem, RecipeError, install_hint
 from engine.render.progress_display import SilentProgress
-from engine.runs.find import is_model_file
+from engine.runs.stored_run import is_model_file
 from engine.store import Store
 
 GRACE_SECONDS = 30

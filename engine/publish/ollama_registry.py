@@ -22,7 +22,7 @@ from engine.process.start import program
 from engine.publish.publication import Destination, Note, Publication, Published, other_file
 from engine.recipe.model import Task
 from engine.recipe.prompt import parse_answer, question
-from engine.runs.run_comparison import recipe_of
+from engine.runs.stored_run import recipe_of
 from engine.store import Store, make_key
 from engine.store.records import read_record
 from engine.store.store import link_file

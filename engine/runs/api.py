@@ -1,4 +1,4 @@
-"""What `from engine import …` gives: recipes, plans, runs, reports and answers without the command line."""
+"""The Python interface, `from engine import …`: recipes, plans, runs, reports and answers."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from engine.recipe import load_recipe as read_recipe
 from engine.recipe.model import Recipe
 from engine.render.progress_display import SilentProgress
 from engine.render.report.page import framed, read_json, render_markdown
-from engine.runs.find import exported_gguf, find_run, is_model_file
 from engine.runs.run import RunResult, run_recipe
+from engine.runs.stored_run import exported_gguf, find_run, is_model_file
 from engine.sources.hub import quieten
 from engine.store import Artifact, Store
 from engine.store.records import Runs, read_file
@@ -36,7 +36,7 @@ Location = str | Path
 
 
 class SilentWatcher:
-    """Shows nothing of a run; give `run` a watcher of your own to see its progress."""
+    """A watcher that shows nothing; pass your own to `run` to see its progress."""
 
     def stage(self, name: str) -> SilentProgress:
         del name
@@ -51,17 +51,17 @@ def load_recipe(path: Location) -> Recipe:
     """Return a recipe file as a value.
 
     Raises:
-        RecipeError: every problem of a file that is not valid, or cannot be read.
+        RecipeError: all problems of a file that is not valid, or cannot be read.
 
     """
     return read_recipe(Path(path))[0]
 
 
 def plan(recipe: Recipe, *, store: Location | None = None) -> Plan:
-    """Return what `run` would do: each stage with its key, its stored result and, without one, why it runs.
+    """Return the plan of `run`: each stage with its key and its stored result, or the reason why it runs.
 
     Raises:
-        DataError, RecipeError: a local file cannot be read, or is not the one that was pinned; the lock cannot be read.
+        DataError, RecipeError: a local file cannot be read, or is not the pinned one; the lock cannot be read.
         StoreError: the store's folder is not safe to use.
 
     """
@@ -85,23 +85,23 @@ def run(
     lock: Literal["compare", "frozen", "update"] = "compare",
     watcher: Watcher | None = None,
 ) -> RunResult:
-    """Run a recipe whole; `until`, `force` and `lock` (`--frozen`, `--update-lock`) are those of `recipe run`.
+    """Run a recipe; `until`, `force` and `lock` (`--frozen`, `--update-lock`) are those of `recipe run`.
 
-    What fails in a stage is `error` of the result, not raised: finished stages are stored, and the next call goes on.
+    The error of a stage is `error` of the result, not raised: finished stages are stored, and the next call resumes.
 
     Raises:
-        ValueError: the recipe is not what its file says, which the report would hold as proof.
+        ValueError: the recipe differs from its file, of which the report has a copy.
         RecipeError, DataError, EnvironmentProblem, StoreError: the run cannot begin.
 
     """
     as_written, warnings = read_recipe(recipe.file)
     if as_written != recipe:
         raise ValueError(
-            f"`{recipe.file.name}` says something else than this recipe: write the change to a file, and load that"
+            f"this recipe is not the one in `{recipe.file.name}`: write the change to a file, and load that"
         )
     root = _root(store)
     noted = (foreign_problem(root), taken_out_problem())
-    # Libraries read at import whether they may use the network, so this comes before any of them.
+    # Before any library that reads at import whether it may use the network.
     quieten()
     with interrupts.handled():
         return run_recipe(
@@ -130,15 +130,15 @@ def load_report(reference: Location = "", *, store: Location | None = None) -> R
 def predict(
     model: Location, text: str, *, abstain_below: float | None = None, store: Location | None = None
 ) -> Answer:
-    """Return an exported model's answer to one text, asked as in training, in llama.cpp.
+    """Return an exported model's answer to one text, prompted as in training, in llama.cpp.
 
-    `model` is a recipe's name, a run's folder or a GGUF file that lies beside its `task.json`. Where it is less sure
-    than its own threshold, or than `abstain_below`, the answer has `abstained` and no label; 0 answers every text.
+    `model` is a recipe's name, a run's folder or a GGUF file in one folder with its `task.json`. With a probability
+    below its own threshold, or `abstain_below`, the answer has `abstained` and no label; 0 answers every text.
 
     Raises:
         ValueError: `abstain_below` is no probability.
         RecipeError: R006 there is no such model, R437 the text is blank, R449 it is too long.
-        StoreError: E751 the run was not made here; E758 the file is not the one that was exported.
+        StoreError: E751 the run was not made here; E758 the file is not the exported one.
         StageError, EnvironmentProblem: llama.cpp or the model fails (X640 to X643).
 
     """
@@ -159,5 +159,5 @@ def predict(
 
 
 def _root(store: Location | None) -> Path:
-    # whether others may be trusted is asked on the command line only
+    # users are asked whom to trust on the command line only
     return checked_root(Path(store or STORE), is_named=store is not None)

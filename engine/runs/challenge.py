@@ -1,4 +1,4 @@
-"""A newer base model against the accepted model of a recipe: what `recipe challenge` does, importable."""
+"""Comparison of a newer base model with the accepted model of a recipe: `recipe challenge`, importable."""
 
 import json
 import os
@@ -54,12 +54,12 @@ from engine.values import Value, replace, to_json
 FOLDER = "challenges"
 JUDGED = ("baseline", "evaluate", "resample")
 PER_TOKEN = ("perplexity",)
-"""Models that cut text into other tokens cannot be compared by these."""
+"""Metrics by which models with other tokenizers cannot be compared."""
 TRAINED = "trained"
 
 
 class _Watching(Value, kw_only=False):
-    """A watcher that does not see the skipped stages, which a challenge has no use for."""
+    """A watcher that does not see skipped stages."""
 
     watcher: Watcher
 
@@ -79,17 +79,17 @@ class AcceptedModel(Value):
     @property
     def holdout(self) -> tuple[str, int]:
         splits = (self.report.get("data") or {}).get("splits", ())
-        found = [split for split in splits if split["name"] == "holdout"]
-        return (found[0]["digest"], found[0]["rows"]) if found else ("", 0)
+        pairs = ((one["digest"], one["rows"]) for one in splits if one["name"] == "holdout")
+        return next(pairs, ("", 0))
 
 
 def challenge(
     recipe: Recipe, newer: Reference, *, train: bool, root: Path, watcher: Watcher
 ) -> tuple[Challenge, tuple[Path, Path]]:
-    """Ask or train the newer base model, compare, and leave a report in the accepted run's folder.
+    """Evaluate or train the newer base model, compare, and write a report into the accepted run's folder.
 
-    RecipeError R008 without an accepted run, R009 where the rows are no longer its own, R011 where
-    its answers are gone, R301 for a hub model without a revision; and what a stage raises.
+    RecipeError R008 without an accepted run, R009 where the holdout changed, R011 where its answers are gone, R301 for
+    a hub model without a revision; and as the stages raise.
     """
     if isinstance(newer, HubRef) and newer.revision is None and not recipe.allow_moving:
         raise RecipeError.one(
@@ -99,9 +99,9 @@ def challenge(
         )
     store, started = Store(root, versions=tool_versions()), datetime.now(UTC)
     accepted = find_accepted(recipe, store)
-    # here a baseline that passes is no reason to stop: it may be the very answer
+    # a baseline that passes may be the newer model, so the run does not stop there
     other = replace(recipe, base_model=newer, stop_if_baseline_passes=False)
-    if not train:  # untouched, only with baselines that ask that model
+    if not train:  # untouched, and only baselines that prompt that model
         asking = tuple(one for one in recipe.baselines if one.kind in ASKS_BASE_MODEL)
         plain = (Baseline(kind="zero_shot", name="zero_shot"),)
         other = replace(other, baselines=asking or plain)
@@ -133,17 +133,14 @@ def challenge(
     lock = state.inputs.lock
     if found.holdout and not ran.isdisjoint(JUDGED):
         outcome = f"challenge by {found.base_model}: {found.standing}"
-        look = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
+        use = {"recipe": found.recipe_name, "run": found.run, "started": found.started}
         known = lock.holdout.looks if lock is not None else 0
-        HoldoutUses(store).add(found.holdout, {**look, "outcome": outcome}, known=known)
-    # Write the report into the run folder, one file for people and one for programs.
-    run = accepted.run.folder
-    folder = run / FOLDER
-    stamp = re.sub(r"[^0-9]", "-", found.started[:19])
-    files = (folder / f"{stamp}.md", folder / f"{stamp}.json")
-    write_text(files[0], challenge_markdown(found), below=run)
-    write_text(files[1], challenge_json(found), below=run)
-    return found, files
+        HoldoutUses(store).add(found.holdout, {**use, "outcome": outcome}, known=known)
+    run, stamp = accepted.run.folder, re.sub(r"[^0-9]", "-", found.started[:19])
+    for_people, for_programs = (run / FOLDER / f"{stamp}.{suffix}" for suffix in ("md", "json"))
+    write_text(for_people, challenge_markdown(found), below=run)
+    write_text(for_programs, challenge_json(found), below=run)
+    return found, (for_people, for_programs)
 
 
 def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
@@ -151,8 +148,7 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
     run = latest_accepted(Runs(store.root), recipe.name)
     if run is None:
         for other in reversed(Runs(store.root).of(recipe.name)):
-            # a run that is there but was not made here is named, rather than to say that there is
-            # none
+            # a run that was not made here is named
             require_ours(other, "it is not challenged")
         raise RecipeError.one(
             "R008",
@@ -174,7 +170,6 @@ def find_accepted(recipe: Recipe, store: Store) -> AcceptedModel:
 def _judged(
     recipe: Recipe, newer: Reference, accepted: AcceptedModel, state: RunState, *, train: bool
 ) -> Challenge:
-    # The newer model's answers, by baseline, or as `trained`.
     if train:
         stage, file = answers_of(state.recipe)
         candidates = {TRAINED: read_predictions(state.artifacts[stage].file(file))}
@@ -218,7 +213,7 @@ def _judged(
 
 
 MARGIN = 0.02
-"""So much worse counts as as good, in the metric's own unit, where the recipe bounds no drop."""
+"""Difference, in the metric's own unit, that counts as equal where the recipe bounds no drop."""
 
 
 def compared(
@@ -229,9 +224,9 @@ def compared(
     *,
     margins: Mapping[str, float],
 ) -> tuple[ChallengeLine, ...]:
-    """Compare each candidate with the accepted model on each metric, corrected over all of them.
+    """Compare each candidate with the accepted model on each metric, corrected for their number.
 
-    `margins` are by metric; `MARGIN` for those that have none.
+    `margins` are by metric; `MARGIN` for others.
     """
     from engine.metrics.resampling import pair  # brings numpy
 
@@ -266,10 +261,10 @@ def compared(
 def stand(
     comparison: Comparison, interval: Interval | None, *, margin: float, confidence: float
 ) -> tuple[ChallengeOutcome, int | None]:
-    """Return what a comparison shows, and where it shows nothing how many rows would.
+    """Return the outcome of a comparison, and for an unknown one the rows that would decide.
 
-    Better and worse are what chance explains too seldom; as good is what is surely less than the
-    margin worse, by the `interval` that is corrected for the number of ways to answer.
+    Better and worse are significant differences; as good is surely less than the margin worse, by the `interval` that
+    is corrected for the number of candidates.
     """
     delta = comparison.difference
     p_value = comparison.p_adjusted
@@ -293,9 +288,11 @@ def overall(lines: Sequence[ChallengeLine]) -> ChallengeOutcome:
 
 
 def best_of(lines: Sequence[ChallengeLine]) -> str:
-    first = [line.comparison for line in lines]
-    shown = [one for one in first if one.metric == first[0].metric and one.difference is not None]
-    return max(shown or first, key=lambda one: one.difference or 0.0).name
+    compared = [line.comparison for line in lines]
+    main = [
+        one for one in compared if one.metric == compared[0].metric and one.difference is not None
+    ]
+    return max(main or compared, key=lambda one: one.difference or 0.0).name
 
 
 def challenge_json(found: Challenge) -> str:
@@ -342,11 +339,11 @@ def base_model_yaml(ref: Reference, folder: Path) -> str:
 def notes(recipe: Recipe) -> Iterator[str]:
     gated = {bound.metric for bound in recipe.acceptance.metrics}
     if free := ", ".join(sorted(gated & set(FREE))):
-        yield f"{free} is not compared: an untouched model is held to the form of an answer"
+        yield f"{free} is not compared: decoding of an untouched model is constrained"
     if gated & set(PER_TOKEN):
-        yield "perplexity is not compared: it counts tokens, and other models cut text otherwise"
+        yield "perplexity is not compared: it is by token, and other models have other tokens"
     if isinstance(recipe.base_model, HubRef) and recipe.base_model.revision is None:
-        yield "the base model is not pinned: it can change unseen"
+        yield "the base model is not pinned: it can change unnoticed"
     if isinstance(recipe.base_model, PackageRef) and recipe.base_model.sha256 is None:
         yield "the package is not pinned by a sha256"
-    yield "the accepted model answers as it was judged: before any merge or quantization"
+    yield "the accepted model's answers are those from before any merge or quantization"

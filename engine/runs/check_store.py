@@ -1,4 +1,4 @@
-"""Reading all that a store holds, byte by byte, and every run folder beside it; nothing is changed."""
+"""Check of all results and runs of a store, byte by byte; nothing is changed."""
 
 import os
 from pathlib import Path
@@ -25,8 +25,8 @@ from engine.values import Value
 NOT_OURS: Final = "it was not made here"
 
 
-class Found(Value):
-    """A result or a run that is not as it was left, or was not looked into."""
+class StoreFinding(Value):
+    """A result or a run that is damaged, or was not checked."""
 
     what: str
     name: str
@@ -37,13 +37,13 @@ class StoreCheck(Value):
     results: int
     runs: int
     bytes: int
-    damaged: tuple[Found, ...]
-    left_alone: tuple[Found, ...]
-    """Of others, or of another version."""
+    damaged: tuple[StoreFinding, ...]
+    left_alone: tuple[StoreFinding, ...]
+    """Results and runs of other users, or of another version of the engine."""
 
 
 def check_store(root: Path, progress: Progress) -> StoreCheck:
-    """Hash every file of every result and run that this user made, and read back what later stages read.
+    """Hash every file of every result and run that this user made, and read the results as later stages do.
 
     EnvironmentProblem E757 for a key that cannot be read.
     """
@@ -52,27 +52,23 @@ def check_store(root: Path, progress: Progress) -> StoreCheck:
         if not outer.is_symlink():
             folders += sorted(path for path in outer.iterdir() if not path.name.startswith("."))
     runs = [run for name in recorded.names() for run in recorded.of(name)]
-    damaged: list[Found] = []
-    left: list[Found] = []
+    damaged: list[StoreFinding] = []
+    left: list[StoreFinding] = []
     hashed = 0
     for number, folder in enumerate([*folders, *runs], 1):
         if number <= len(folders):
             found, what = read_manifest(folder), "result"
             name = f"{found.artifact.stage if found.artifact else what} {folder.name[:12]}"
             ours = found.stored is not Stored.FOREIGN
-            hashed += (
-                sum(one.bytes for one in found.artifact.files) if ours and found.artifact else 0
-            )
-            why = _why_damaged(store, found) if ours else ""
+            why = _why_damaged(store, found) if ours else NOT_OURS
+            if ours and found.artifact:
+                hashed += sum(one.bytes for one in found.artifact.files)
         else:
-            what, name, ours = (
-                "run",
-                f"{folder.parent.name}/{folder.name}",
-                is_ours(read_record(folder)),
-            )
-            why = _why_not_as_left(folder) if ours else ""
-        if why or not ours:
-            (damaged if ours else left).append(Found(what=what, name=name, why=why or NOT_OURS))
+            what, name = "run", f"{folder.parent.name}/{folder.name}"
+            ours = is_ours(read_record(folder))
+            why = _why_run_damaged(folder) if ours else NOT_OURS
+        if why:
+            (damaged if ours else left).append(StoreFinding(what=what, name=name, why=why))
         progress.update(number, len(folders) + len(runs), "results and runs")
     return StoreCheck(
         results=len(folders),
@@ -98,7 +94,7 @@ def _why_damaged(store: Store, found: ArtifactFolder) -> str:
         return str(error)
     if more := there - {entry.name for entry in artifact.files}:
         return f"`{min(more)}` is not in its manifest"
-    # the right bytes under the name of another key would pass one result off as another
+    # the folder of one result could be renamed to the key of another
     is_in_place = store.get(artifact.key) is not None
     return "" if is_in_place and is_readable(artifact.stage, artifact) else "it cannot be read back"
 
@@ -113,7 +109,7 @@ def _wrong_bytes(artifact: Artifact, entry: FileEntry) -> str:
     return "" if is_right else f"`{entry.name}` does not have its digest"
 
 
-def _why_not_as_left(run: Path) -> str:
+def _why_run_damaged(run: Path) -> str:
     try:
         for name in read_record(run).get("files", {}):
             if name in REPORTED:

@@ -1,9 +1,9 @@
-"""What `recipe data` does: run the data stage, measure its rows, pick some to show. Nothing is trained.
+"""View of a recipe's data: run the data stage, measure its rows, choose some to show: `recipe data`, importable.
 
-Where only the tokenizer knows how many rows are trained, they are rendered, as the run after it would.
+Where only the tokenizer decides how many rows are trained, they are rendered, as in the next run.
 
-A check that refuses hides nothing: the stage is then run once more with the refusing checks as warnings,
-and that result, which no run will use, is shown with what refuses.
+Where a check refuses the data, the stage is run again with refusing checks as warnings. That result, which no run uses,
+is shown with the problems.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from engine.runs.shown_rows import (
     pick,
     shown,
     thumbs,
-    token_view,
+    token_lengths,
 )
 from engine.runtime.rendering.key import LengthLimits, counts_after_rendering
 from engine.store import Artifact, Store
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import Renderer
 
 
-class Looked(Value):
-    """The view, and what is wrong with the data."""
+class CheckedData(Value):
+    """The view, and the problems of the data."""
 
     view: DataView
     problems: tuple[Problem, ...]
@@ -67,7 +67,7 @@ class _Found(Value):
     data: Artifact | None = None
     """The rows that a run would train on; None where it would stop."""
     base_model: Mapping[str, Any] = field(default_factory=dict)
-    """Its identity, as it stands in keys."""
+    """Its identity, as in keys."""
 
     @property
     def refusing(self) -> tuple[str, ...]:
@@ -75,8 +75,8 @@ class _Found(Value):
         return tuple(one.check for one in findings if one.count and one.action == "fail")
 
 
-def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> Looked:
-    """Return what is known of a recipe's data; its data stage is run or reused, nothing else.
+def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> CheckedData:
+    """Return a view of a recipe's data; only its data stage is run or reused.
 
     Raises:
         EngineError: the sources cannot be identified or fetched.
@@ -109,12 +109,12 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
             row=shown(pick(found.files, wish), renderer, recipe.task),
         )
         if renderer is None:
-            lengths = character_lengths(found.files)
+            lengths = tuple(character_lengths(found.files))
             view = replace(view, unit="characters", why_characters=why, lengths=lengths)
         else:
-            measured = token_view(found.files, renderer)
-            view = replace(view, lengths=measured.lengths, notes=measured.notes)
-            problems += measured.problems
+            measured, notes, unusable = token_lengths(found.files, renderer)
+            view = replace(view, lengths=tuple(measured), notes=tuple(notes))
+            problems += unusable
             if not problems and folder is not None and counts_after_rendering(recipe):
                 watcher.stage("rows").note("counting the tokens of every row")
                 problems += _render(recipe, store, found, folder)
@@ -125,14 +125,11 @@ def look(recipe: Recipe, wish: ViewOptions, *, root: Path, watcher: Watcher) -> 
     code = found.error.exit_code if found.error else ExitCode.ACCEPTED
     if problems and code is ExitCode.ACCEPTED:
         code = DataError.exit_code
-    return Looked(view=view, problems=tuple(problems), code=code)
+    return CheckedData(view=view, problems=tuple(problems), code=code)
 
 
 def _render(recipe: Recipe, store: Store, found: _Found, folder: Path) -> tuple[Problem, ...]:
-    """Render the rows as a run will, which finds them then; return what keeps them from being trained on.
-
-    That counts how many are trained, for this view and every plan after it.
-    """
+    """Render and store the rows as a run will, so that views and plans can count them; return problems of training."""
     from engine.runtime.rendering.rendered_files import (  # brings transformers
         RenderRequest,
         refuse_without_validation,
@@ -162,7 +159,7 @@ def _training(recipe: Recipe, store: Store, found: _Found) -> TrainingRows | Non
     rows = known_rows(recipe, store, found.data, found.base_model)
     if rows is None:
         return None
-    # Settings that pack rows, or take longer ones, train others.
+    # Settings that pack rows, or take longer ones, train other rows.
     notes = [f"of the sweep's settings, {own_words(recipe)}:"] if others else []
     return TrainingRows(
         train=rows.train,
@@ -189,7 +186,7 @@ def _found(recipe: Recipe, store: Store, watcher: Watcher) -> _Found:
     warned: dict[str, Any] = dict.fromkeys(failing, "warn")
     lenient = replace(recipe.data, checks=replace(checks, **warned))
     relaxed = _run_data(replace(recipe, data=lenient), store, watcher)
-    # The data stage fails with every check relaxed too, so no check is the cause.
+    # No check is the cause where the data stage fails with all of them relaxed.
     if relaxed.error is not None:
         summary = getattr(state.error, "summary", None)
         return _Found(summary=summary, files={}, error=state.error)
@@ -221,9 +218,9 @@ def _read(state: RunState) -> _Found:
 def _renderer(
     recipe: Recipe, store: Store, watcher: Watcher, wish: ViewOptions, found: _Found
 ) -> tuple[Renderer | None, Path | None, str]:
-    """The renderer of the base model's tokenizer and its folder, or why there is none, in one line."""
+    """Return the renderer of the base model's tokenizer and its folder, or the reason why there is none."""
     if not wish.tokens:
-        return None, None, "the tokenizer was not asked for (--no-tokens)"
+        return None, None, "no tokenizer was wanted (--no-tokens)"
     from engine.runtime.models.start import Start, locate_start_tokenizer  # brings transformers
     from engine.runtime.rendering.chat import load_chat
     from engine.runtime.rendering.renderer import Renderer

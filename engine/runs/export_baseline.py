@@ -1,4 +1,4 @@
-"""A baseline of a finished run as a folder that labels rows without this package: `recipe export baseline`."""
+"""Export of a run's baseline as a folder that labels rows without this package: `recipe export baseline`."""
 
 import json
 import platform
@@ -25,7 +25,6 @@ from engine.inference.baselines.exported_model import (
 )
 from engine.inference.baselines.runner import named_errors, reference_name
 from engine.metrics.predictions import Judging, Prediction, read_predictions
-from engine.pipeline.plan import products
 from engine.process.start import script
 from engine.progress import Progress
 from engine.recipe.baselines import EXPORTABLE
@@ -33,14 +32,11 @@ from engine.recipe.model import Baseline, PathRef, Recipe
 from engine.recipe.text.dump import recipe_digest, resolved_mapping
 from engine.recipe.text.paths import absolute
 from engine.render.report.card import BaselineCard, baseline_card
-from engine.render.report.page import read_json as read_report
-from engine.runs.find import LOST, MAKES_IT, left_by
-from engine.runs.run_comparison import recipe_of
+from engine.runs.stored_run import LOST, MAKES_IT, StoredRun
 from engine.runtime.tool_process import run_tool
 from engine.sources import identity
 from engine.sources.local import DigestMemory
-from engine.store import Artifact, Store, make_key, sha256_of
-from engine.store.records import read_file, read_record, require_ours
+from engine.store import Artifact, Store, sha256_of
 from engine.values import Value, replace
 
 SUMS = "SHA256SUMS"
@@ -57,7 +53,7 @@ class JudgedBaseline(Value):
     predictions: list[Prediction]
     fold: Fold
     references: Mapping[str, Mapping[str, Any]]
-    """Identity of the models that the stage has asked, by name."""
+    """Identity of the models of the stage, by name."""
 
 
 class ExportedBaseline(Value):
@@ -66,7 +62,7 @@ class ExportedBaseline(Value):
     rows: int
     files: Mapping[str, str]
     bytes: int
-    """Of all its files: a report has the size of an encoder only, without what is learned from its vectors."""
+    """Bytes of all its files: a report has only the size of the encoder."""
 
 
 def export_baseline(
@@ -74,11 +70,11 @@ def export_baseline(
 ) -> ExportedBaseline:
     """Write the folder of a baseline; an empty `name` is that of the best one that passes.
 
-    Without a target the folder is `RECIPE-BASELINE` in the current one. `beside` is the folder of the recipe, from
-    which a path to an encoder is meant.
+    Without a target the folder is `RECIPE-BASELINE` in the current one. `beside` is the recipe's folder, to which the
+    path of an encoder is relative.
 
     RecipeError X697 the run has no such baseline to export, X699 something is at `target`; StageError X698 the folder
-    does not answer as was judged, and as the baseline itself; StoreError E751, E758, X699; EnvironmentProblem E701.
+    does not give the judged answers, or as the baseline itself; StoreError E751, E758, X699; EnvironmentProblem E701.
     """
     judged = read_judged(run, store, name=name)
     target = target or Path(f"{judged.recipe.name}-{judged.baseline.name}")
@@ -101,30 +97,27 @@ def export_baseline(
     )
 
 
-def read_judged(run: Path, store: Store, *, name: str) -> JudgedBaseline:
-    """Return what a run says of a baseline, and the rows that it stood on. Raises as `export_baseline`."""
-    require_ours(run, "nothing of it is exported")
-    recipe, record = recipe_of(run), read_record(run)
-    report = read_report(read_file(run, "report.json").decode())
+def read_judged(folder: Path, store: Store, *, name: str) -> JudgedBaseline:
+    """Return the results of a baseline, and the rows that it was judged on. Raises as `export_baseline`."""
+    run = StoredRun(folder, store, refused="nothing of it is exported")
+    recipe, report = run.recipe, run.report
     if recipe.splits.folds:
         why = f"each row was judged by one of {recipe.splits.folds} models, none of which is the one to ship"
         raise _nothing(why, "run the recipe with a holdout in place of splits.folds")
-    made = _artifact(record, store, STAGE)
+    made = _artifact(run, STAGE)
     entries = {str(entry["name"]): entry for entry in read_json(made, "baselines.json")}
     results = {one.name: one for one in load_baselines(made.file("baselines.json"), recipe)}
     baseline = _chosen(recipe, results, name)
     result = results[baseline.name]
     if result.scores not in [one.scores for one in report.baselines if one.name == baseline.name]:
-        raise _nothing(
-            "the store holds other results than its report", "recipe run RECIPE makes both anew"
-        )
-    data = _artifact(record, store, "data")
-    held_out = store.whole(products("data", make_key(record["payloads"]["data"]))["holdout"])
-    if held_out is None:
+        why = "the store holds other results than its report"
+        raise _nothing(why, "recipe run RECIPE makes both anew")
+    data = _artifact(run, "data")
+    if run.holdout is None:
         raise _nothing(LOST.format("data"), MAKES_IT)
     train, holdout = (
         tuple(read_examples(one.file(f"{split}.jsonl")))
-        for one, split in ((data, "train"), (held_out, "holdout"))
+        for one, split in ((data, "train"), (run.holdout, "holdout"))
     )
     return JudgedBaseline(
         recipe=recipe,
@@ -134,18 +127,18 @@ def read_judged(run: Path, store: Store, *, name: str) -> JudgedBaseline:
         facts=entries[baseline.name].get("facts", {}),
         predictions=read_predictions(made.file(f"predictions.{baseline.name}.jsonl")),
         fold=Fold(number=0, train=train, validation=(), judged=holdout),
-        references=record["payloads"][STAGE].get("references", {}),
+        references=run.record["payloads"][STAGE].get("references", {}),
     )
 
 
-def _artifact(record: Mapping[str, Any], store: Store, stage: str) -> Artifact:
-    if record.get("stages", {}).get(stage, {}).get("status") not in _DONE:
+def _artifact(run: StoredRun, stage: str) -> Artifact:
+    if run.record.get("stages", {}).get(stage, {}).get("status") not in _DONE:
         why = f"the run ended before stage {stage} was done"
-        raise _nothing(why, "recipe run RECIPE goes on; or name a run that got there: recipe runs")
-    found = left_by(stage, record, store) if stage in record.get("payloads", {}) else None
-    if found is None:
+        raise _nothing(why, "recipe run RECIPE resumes it; or name a finished run: recipe runs")
+    result = run.result_of(stage) if stage in run.record.get("payloads", {}) else None
+    if result is None:
         raise _nothing(LOST.format(stage), MAKES_IT)
-    return found
+    return result
 
 
 def _chosen(recipe: Recipe, results: Mapping[str, BaselineResult], name: str) -> Baseline:
@@ -180,12 +173,12 @@ def _write(
     if baseline.ref is not None:
         from engine.runtime.encoders.encoder import load_encoder, locate_encoder  # torch
 
-        # As many threads as in the run: another number of them can round otherwise.
+        # As many threads as in the run: another number can round otherwise.
         threads = int(judged.report.environment.get("threads", 0))
         device = replace(detect_device(), held_threads=threads)
         with named_errors(baseline):
             ref, where = baseline.ref, "it"
-            # It stands in the run as it was written, beside the recipe.
+            # the run has the path as written, relative to the recipe
             if isinstance(ref, PathRef):
                 ref, where = replace(ref, path=absolute(ref.written, beside)), f"`{ref.written}`"
             now = identity(ref, DigestMemory(store.root / "digests.json"))
@@ -226,7 +219,6 @@ def _refuse_other_answers(folder: Path, judged: JudgedBaseline) -> None:
             reads=(folder, asked),
             on_line=answers.append,
         )
-    # Python has kept what it compiled; it is no part of what ships.
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     given = [prediction.label for prediction in judged.predictions]
     ids = [prediction.id for prediction in judged.predictions]
@@ -246,7 +238,6 @@ def _describe(folder: Path, judged: JudgedBaseline) -> None:
     pins = "".join(
         f"{name}=={version.partition('+')[0]}\n" for name, version in sorted(versions.items())
     )
-    # The Python of this process, as the versions: it is what predict.py was asked in just now.
     python = platform.python_version()
     head = f"# What predict.py was checked with, in Python {python}."
     (folder / "requirements.txt").write_text(f"{head}\n{pins}", encoding="utf-8")

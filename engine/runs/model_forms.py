@@ -1,4 +1,4 @@
-"""The merged model or the adapter of a run, asked by transformers with the scorer of `evaluate`."""
+"""The merged model or the adapter of a run, prompted in transformers with the scorer of `evaluate`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ from engine.progress import Progress
 from engine.recipe.model import FewerLayers, PathRef, Scratch
 from engine.recipe.prompt import asks_partly_blank, parse_answer
 from engine.recipe.text.paths import absolute
-from engine.render.report.page import read_json
-from engine.runs.find import LOST, MAKES_IT, UNACCEPTED, left_by
 from engine.runs.predict_rows import Ask, require_answers
-from engine.runs.run_comparison import recipe_of
+from engine.runs.stored_run import LOST, MAKES_IT, UNACCEPTED, StoredRun
 from engine.runtime.llama.client import Answer
 from engine.runtime.models.start import Start, locate_start
 from engine.runtime.rendering.task_file import FileCalibration, TaskFile, make_task_file
@@ -31,14 +29,14 @@ from engine.runtime.rendering.windows import too_long, window_of
 from engine.sources import base_model_identity, identity
 from engine.sources.local import DigestMemory
 from engine.store import Store
-from engine.store.records import ACCEPTED, read_file, read_record, require_ours
+from engine.store.records import ACCEPTED
 from engine.values import replace
 
 if TYPE_CHECKING:
     from engine.runtime.models.load import LoadedModel
 
 FORMS: Final = ("gguf", "merged", "adapter")
-"""The file that ships first: what the others answer was not judged to the end."""
+"""The exported file first: answers of the other forms were judged in part."""
 VERSIONS: Final = ("torch", "transformers", "peft")
 
 
@@ -54,28 +52,27 @@ class WeightsModel:
     ) -> None:
         """Find a form of a run, `merged` or `adapter`; the run was accepted or may be `unaccepted`.
 
-        RecipeError R424 where the run or the store has it not, R316. A full training has its model for an adapter.
+        RecipeError R424 where the run or the store does not have it, R316. The adapter of a full training is its model.
 
         Raises further as `locate_start`, StoreError E751 for a run that was not made here.
         """
-        require_ours(run, "its model is not asked")
-        recipe, record = recipe_of(run), read_record(run)
+        stored = StoredRun(run, store, refused="its model is not asked")
+        recipe, record = stored.recipe, stored.record
         require_answers(recipe.task)
         self.form, self.recipe, self.device = form, recipe, detect_device()
         self.outcome = str(record.get("outcome"))
         if self.outcome != ACCEPTED and not unaccepted:
-            why = f"`{run.parent.name}/{run.name}` was not accepted"
-            raise _none(form, why, UNACCEPTED)
+            raise _none(form, f"`{stored.name}` was not accepted", UNACCEPTED)
         is_full = recipe.method.kind == "full"
         if form == "adapter" and is_full and not unaccepted:
             raise _none(form, "a full training has no adapter", "leave --form out, or ask `merged`")
         stages = ("data", "merge" if form == "merged" else "train")
-        data, made = (left_by(stage, record, store) for stage in stages)
+        data, made = map(stored.result_of, stages)
         if data is None or made is None:
             raise _none(form, LOST.format(stages[0 if data is None else 1]), MAKES_IT)
         self.key = made.key
         self.adapter = made.file("adapter") if form == "adapter" and not is_full else None
-        # Of a whole model: the merged one, or the base below the adapter.
+        # the merged model, or the base model below the adapter
         if self.adapter is None:
             self.folder = made.file("model")
         else:
@@ -90,9 +87,8 @@ class WeightsModel:
             self.folder = locate_start(start, store.cached, progress)
         self.calibration: FileCalibration | None = None
         if recipe.calibrates:
-            report = read_json(read_file(run, "report.json").decode())
-            tuned = next((one for one in report.calibrated if one.form == ADAPTER), None)
-            self.calibration = None if tuned is None else as_file(tuned)
+            tuned = (one for one in stored.report.calibrated if one.form == ADAPTER)
+            self.calibration = next(map(as_file, tuned), None)
         self.asked = PredictionInputs.of(recipe, iter_examples(data.file("train.jsonl")))
 
     @cached_property
@@ -136,7 +132,7 @@ class WeightsModel:
         return len(self.loaded.chat.token_ids(text))
 
     def held(self, *, threads: int) -> AbstractContextManager[Ask]:
-        del threads  # the device says them
+        del threads  # the device has them
         return nullcontext(self.answers)
 
     def answers(self, texts: Sequence[str], progress: Progress) -> list[Answer]:
@@ -148,10 +144,9 @@ class WeightsModel:
             for number, text in enumerate(texts)
             if lengths[number] is None
         ]
-
-        found = predict.judged(self.loaded, self.asked, rows, progress=progress)
+        predictions = predict.judged(self.loaded, self.asked, rows, progress=progress)
         if self.calibration is not None:
-            found = calibrated(found, self.calibration.temperature)
+            predictions = calibrated(predictions, self.calibration.temperature)
         answers = (
             Answer(
                 kind=task.kind,
@@ -161,13 +156,13 @@ class WeightsModel:
                 is_valid=parse_answer(task, one.text) is not None,
                 ended=one.ended,
             )
-            for one in found
+            for one in predictions
         )
         return [Answer.none(task.kind, length) if length else next(answers) for length in lengths]
 
 
 def _from_here(base: Any) -> Any:
-    """Return a base model whose path is meant from the current folder: a run keeps it as its recipe writes it."""
+    """Return a base model with its path relative to the current folder: a run has it as the recipe writes it."""
     if isinstance(base, PathRef):
         return replace(base, path=absolute(base.written, Path.cwd()))
     if isinstance(base, FewerLayers):

@@ -1,7 +1,7 @@
-"""Rows with their answers, in the format of the file that is written: JSON lines, CSV, TSV or Parquet.
+"""Rows with their answers as JSON lines, CSV, TSV or Parquet.
 
-Every column of the rows stays, in its order. What a table has no form for (lists, objects, a column of Parquet whose
-values have no type in common) is written as JSON; a table keeps the delimiter and encoding of the rows.
+All columns of the rows are written, in their order. Values without a form in a table (lists, objects, values of a
+Parquet column without a common type) are written as JSON; a table keeps the delimiter and encoding of the rows.
 """
 
 import codecs
@@ -50,7 +50,7 @@ class Summary:
         self.without_answer = 0
         """Blank rows, and answers that were cut off."""
         self.too_long = 0
-        """Rows that the model cannot read whole, so that they were not asked."""
+        """Rows longer than the context of the model, which were skipped."""
         self.named = list[tuple[str, TooLong]]()
         self.formulas = 0
         """Rows of a table with a cell that a spreadsheet would compute."""
@@ -70,19 +70,19 @@ class Summary:
 
 
 def output_format(path: Path) -> str:
-    """Return the format that a name asks for. RecipeError R317 for one that is not written."""
-    found = format_of(path.name)
-    if found not in WRITTEN or path.suffix.lower() in (".gz", ".bz2", ".xz", ".zst"):
+    """Return the format of a file's name. RecipeError R317 for one that is not written."""
+    form = format_of(path.name)
+    if form not in WRITTEN or path.suffix.lower() in (".gz", ".bz2", ".xz", ".zst"):
         raise RecipeError.one(
             "R317",
-            f"`{path.name}` tells no format that answers are written in",
+            f"answers are not written in the format of `{path.name}`",
             hint=f"end its name in {', '.join(f'.{name}' for name in WRITTEN)}",
         )
-    return found
+    return form
 
 
 def write_answers(answered: AnsweredRows, path: Path) -> Summary:
-    """Write rows and answers to a file, whole or not at all. OSError, DataError D436."""
+    """Write rows and answers to a file, all or none. OSError, DataError D436."""
     more = () if answered.abstain_below is None else (ABSTAINED,)
     columns = (*answered.columns, PREDICTION, PROBABILITY, *more, *answered.marks)
     summary, form = Summary(answered.task), output_format(path)
@@ -104,11 +104,9 @@ def write_answers(answered: AnsweredRows, path: Path) -> Summary:
         elif form == "jsonl":
             stream.writelines(_line(row).encode("utf-8", "surrogatepass") for row in rows)
         else:
-            # As the rows that were asked, as far as they are in the format that is written.
-            source, asked = (
-                answered.rows.source,
-                format_of(answered.rows.path.name, answered.rows.source.format),
-            )
+            # as in the file of rows, if it has the same format
+            source = answered.rows.source
+            asked = format_of(answered.rows.path.name, source.format)
             delimiter = (source.delimiter if form == asked else "") or DELIMITERS[form]
             encoding = _encoding(answered.rows) if asked in DELIMITERS else "utf-8"
             text = io.TextIOWrapper(stream, encoding=encoding, newline="", write_through=True)
@@ -174,7 +172,7 @@ def _as_text(value: Any) -> str:
 
 
 def _parquet_schema(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Any:
-    """Return a type of each column that holds its values; texts, with other values as JSON, where none does."""
+    """Return the common type of each column; text, with other values as JSON, where there is none."""
     import pyarrow as pa
 
     types, large = dict.fromkeys(columns, pa.null()), set[str]()
@@ -186,20 +184,20 @@ def _parquet_schema(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -
             try:
                 own = pa.array(values).type
                 pair = [pa.schema([("column", one)]) for one in (known, own)]
-                found = pa.unify_schemas(pair, promote_options="permissive").field(0).type
+                kind = pa.unify_schemas(pair, promote_options="permissive").field(0).type
             except (pa.ArrowException, OverflowError):
-                found = pa.string()
-            is_rounded = name in large and pa.types.is_floating(found)
-            types[name] = pa.string() if is_rounded or not _is_written(pa, found) else found
+                kind = pa.string()
+            is_rounded = name in large and pa.types.is_floating(kind)
+            types[name] = pa.string() if is_rounded or not _is_written(pa, kind) else kind
     empty = {PROBABILITY: pa.float64()}  # of columns without any value
     return pa.schema(
-        (name, empty.get(name, pa.string()) if pa.types.is_null(found) else found)
-        for name, found in types.items()
+        (name, empty.get(name, pa.string()) if pa.types.is_null(kind) else kind)
+        for name, kind in types.items()
     )
 
 
 def _is_written(pa: Any, kind: Any) -> bool:
-    """Tell whether Parquet has a form for a type: it has none for an object without keys."""
+    """Tell whether Parquet has a form for a type, as not for an object without keys."""
     if pa.types.is_struct(kind) and not kind.num_fields:
         return False
     return all(_is_written(pa, kind.field(at).type) for at in range(kind.num_fields))

@@ -1,7 +1,7 @@
-"""A file of rows put to an exported model: the same scorer as `verify`, part by part, each part asked once.
+"""Answers of an exported model to a file of rows, by the scorer of `verify`, in parts.
 
-What is answered is kept in the store's scratch folder, keyed by the model, the rows and what makes questions of them,
-so that a killed call continues. Where the file changes meanwhile, no answer is put next to a row that was not asked.
+Answers are kept in the store's scratch folder, keyed by the model, the rows and the template of prompts, so that a
+killed call resumes. Where the file changes meanwhile, no answer is paired with another row.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from engine.store.records import ACCEPTED
 from engine.values import Value, replace, to_json
 
 REVISION: Final = 4
-"""Bumped when the same file and rows would now be answered otherwise."""
+"""Incremented when the same file and rows would get other answers."""
 PART: Final = 1024
-"""Rows of one part: a killed call asks so many again, at most."""
+"""Rows of one part: a killed call repeats at most so many."""
 PREDICTION, PROBABILITY, ABSTAINED = "prediction", "probability", "abstained"
 IS_ACCEPTED: Final = "accepted"
 type FileStamp = tuple[int, int, int, int]
@@ -56,10 +56,10 @@ Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "lines", "xml
 
 
 class AskedModel(Protocol):
-    """A model that rows are put to: how it is asked, and what of the machine asking it reads.
+    """A model that answers rows; `places` are the files that it reads.
 
-    `outcome` is that of its run: all but `accepted` marks its answers. What its `payload` holds decides what is
-    answered. `held` yields what asks it, in memory from the first question to the last, and raises StageError and
+    `outcome` is that of its run: any but `accepted` marks its answers. Its `payload` determines the answers. `held`
+    yields a function that prompts it, in memory from the first prompt to the last, and raises StageError and
     EnvironmentProblem where the model fails.
     """
 
@@ -74,7 +74,7 @@ class AskedModel(Protocol):
 
 
 def require_answers(task: Task) -> None:
-    """RecipeError R316 for a kind of task whose model no row can be put to."""
+    """RecipeError R316 for a kind of task whose model does not answer rows."""
     if task.spec.by_likelihood:
         raise RecipeError.one(
             "R316",
@@ -90,10 +90,10 @@ class ModelFile(Value):
 
     @classmethod
     def of(cls, gguf: Path) -> ModelFile:
-        """Return a file's model. RecipeError R316 where no row can be put to it; StageError X642."""
-        found = cls(gguf=gguf, task=read_task_file(gguf.parent))
-        require_answers(found.task.task)
-        return found
+        """Return a file's model. RecipeError R316 where it does not answer rows; StageError X642."""
+        model = cls(gguf=gguf, task=read_task_file(gguf.parent))
+        require_answers(model.task.task)
+        return model
 
     @property
     def places(self) -> tuple[Path, ...]:
@@ -108,7 +108,7 @@ class ModelFile(Value):
 
     @contextmanager
     def held(self, *, threads: int) -> Iterator[Ask]:
-        """Yield what asks llama.cpp, started by the first question. It raises as `HeldModel.ask`, and X643."""
+        """Yield a function that prompts llama.cpp, started by the first prompt. Raises as `HeldModel.ask`, and X643."""
         with ExitStack() as stack:
             start = cache(lambda: stack.enter_context(held_model(self.gguf, threads=threads)))
 
@@ -125,16 +125,16 @@ class RowFile(Value):
     template: Template
     asks_partly_blank: bool = False
     may_be_empty: bool = False
-    """It came through a pipe, in which no rows are none; a file without any is more often a failed download."""
+    """Whether no rows are allowed, as from a pipe; an empty file is more often a failed download."""
 
     @classmethod
     def of(
         cls, path: Path, model: AskedModel, *, format_: str, template: str, encoding: str = "utf-8"
     ) -> RowFile:
-        """Return a file that is read as a recipe reads one; UTF-16, dividers of CSV and quotes of TSV are seen.
+        """Return a file that is read as in a recipe; UTF-16, delimiters of CSV and quotes of TSV are detected.
 
-        `format_` is what `data.sources.format` may be; `template` stands in the place of the task's own, "" for that
-        one. DataError D302 for one that is none, D320 where there is no such file.
+        `format_` is as in `data.sources.format`; `template` is used instead of the task's own, unless empty. DataError
+        D302 for a wrong template, D320 where there is no such file.
         """
         if path.is_dir():
             raise DataError.one("D320", f"`{path}` is a folder: name one file of rows")
@@ -147,11 +147,10 @@ class RowFile(Value):
             quoting=quoting,
             delimiter=delimiter,
         )
-        written = template or model.task.task.input
         return cls(
             path=path,
             source=source,
-            template=parse_template(written),
+            template=parse_template(template or model.task.task.input),
             asks_partly_blank=model.task.asks_partly_blank,
         )
 
@@ -163,25 +162,25 @@ class RowFile(Value):
                 raise
 
     def stamp(self) -> FileStamp:
-        """Return what no other file has, and not this one once it is written to. DataError D320 where it is gone."""
+        """Return a mark that changes when the file is written to or replaced. DataError D320 where it is gone."""
         try:
-            found = self.path.stat()
+            status = self.path.stat()
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             raise DataError.one("D320", f"cannot read `{self.path}`: {why}") from error
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
     def require(self, stamp: FileStamp) -> None:
-        """DataError D436 where the file is no longer the one of that stamp."""
+        """DataError D436 where the file no longer has that stamp."""
         if self.stamp() != stamp:
             raise DataError.one(
                 "D436",
-                f"`{self.path.name}` changed while its rows were asked: answers would be paired with other rows",
-                hint="the same command asks the rows as they are now",
+                f"`{self.path.name}` changed while its rows were answered: answers would be paired with other rows",
+                hint="run the same command again: it answers the rows as they are now",
             )
 
     def question(self, row: Row) -> str | None:
-        """Return the text of a row; None for one that is not asked, as `Template.question`."""
+        """Return the text of a row; None for one that is skipped, as in `Template.question`."""
         return self.template.question(row.values, asks_partly_blank=self.asks_partly_blank)
 
 
@@ -192,7 +191,7 @@ class RowAnswer(Value):
     """The answer's share of what was allowed, 0 to 1; None for free text."""
     abstained: bool
     stated: str | None
-    """What the model would have answered; that of one that does not abstain."""
+    """Answer of a model that does not abstain."""
     too_long: TooLong | None = None
 
     @classmethod
@@ -204,8 +203,8 @@ class RowAnswer(Value):
         *,
         abstain_below: float | None,
     ) -> RowAnswer:
-        """Return what is written of an answer; less sure than `abstain_below` is none, None bounds nothing."""
-        # A row that was not asked is not one that the model was unsure of.
+        """Return an answer as it is written: none with a probability below `abstain_below`."""
+        # the model is not unsure of a skipped row
         is_asked = stated is not None or probability is not None
         is_unsure = (
             abstain_below is not None
@@ -218,7 +217,7 @@ class RowAnswer(Value):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredRows:
-    """The answers to a file, in the store until they are written where they belong."""
+    """The answers to a file, in the store until they are written."""
 
     rows: RowFile
     task: TaskFile
@@ -229,22 +228,22 @@ class AnsweredRows:
     count: int
     abstain_below: float | None
     model: str
-    """sha256 of the file that was asked, or the key of the weights."""
+    """sha256 of the model file, or the key of the weights."""
     outcome: str = ACCEPTED
     held: ExitStack = field(default_factory=ExitStack)
-    """Keeps other calls from these answers."""
+    """Lock of these answers."""
 
     def __iter__(self) -> Iterator[tuple[Row, RowAnswer]]:
-        """Yield each row with its answer. DataError D436, at the end too, where the file is another one by now."""
+        """Yield each row with its answer. DataError D436, also at the end, where the file changed."""
         self.rows.require(self.stamp)
         parts = (_part(self.folder, number) for number in range(-(-self.count // PART)))
-        found = (line for part in parts for line in json_lines(part.read_text("utf-8")))
-        for row, line in zip(self.rows.rows(), found, strict=True):
-            given, bound = parse_json(line), self.abstain_below
+        lines = (line for part in parts for line in json_lines(part.read_text("utf-8")))
+        for row, line in zip(self.rows.rows(), lines, strict=True):
+            kept, bound = parse_json(line), self.abstain_below
             answer = RowAnswer.of(
-                self.task.task, given["answer"], given["probability"], abstain_below=bound
+                self.task.task, kept["answer"], kept["probability"], abstain_below=bound
             )
-            length = given.get("too_long")
+            length = kept.get("too_long")
             yield row, replace(answer, too_long=TooLong(**length)) if length else answer
         self.rows.require(self.stamp)
 
@@ -268,13 +267,13 @@ def answer_rows(
     progress: Progress,
     abstain_below: float | None = None,
 ) -> AnsweredRows:
-    """Ask the model every row that was not answered before; less sure than `abstain_below` is no answer.
+    """Prompt the model with every row that was not answered before.
 
-    DataError D301, D302 and of reading, before anything is asked; D436 the file changed meanwhile; RecipeError R318 the
-    rows have a column of the answers already; StageError, EnvironmentProblem where the model, or what runs it, fails.
+    DataError D301, D302 and of reading, before the first prompt; D436 the file changed meanwhile; RecipeError R318 the
+    rows have a column of the answers already; StageError, EnvironmentProblem where the model or its program fails.
     """
     stamp = rows.stamp()
-    columns, count = _looked_through(rows)
+    columns, count = _checked(rows)
     added = [PREDICTION, PROBABILITY]
     added += [] if abstain_below is None else [ABSTAINED]
     added += [] if model.outcome == ACCEPTED else [IS_ACCEPTED]
@@ -282,16 +281,16 @@ def answer_rows(
         raise RecipeError.one(
             "R318",
             f"the rows have a column `{taken[0]}` already, which the answers would replace",
-            hint="rename it in the file: earlier answers are not written over",
+            hint="rename it in the file: earlier answers are not overwritten",
         )
     kept, asked = model.task.calibration, model.payload()
     payload = {
         "revision": REVISION,
         **asked,
-        # the probabilities that are kept stand on it
+        # the kept probabilities depend on it
         **({} if kept is None else {"temperature": kept.temperature}),
         "rows": sha256_of(rows.path),
-        # of the name its suffix says how the rows are read
+        # the suffix of the name decides how rows are read
         "read_as": [rows.source.format, rows.source.encoding, *rows.path.suffixes],
         "template": [*rows.template.pieces, *rows.template.columns],
     }
@@ -328,19 +327,19 @@ def _ask_parts(
                     answer = {"answer": one.stated, "probability": one.probability}
                     answer |= {"too_long": to_json(one.too_long)} if one.too_long else {}
                 lines += f"{json.dumps(answer, ensure_ascii=False)}\n"
-            # What is kept stands for the file whose digest is in the key.
+            # the key has the digest of the file
             rows.require(stamp)
             write_text(_part(folder, number), lines, durable=True)
     except KeyboardInterrupt:
         done = number * PART
-        more = "the same command goes on there" if done else f"answers are kept {PART:,} at a time"
+        more = "the same command resumes there" if done else f"answers are kept {PART:,} at a time"
         progress.note(f"{done:,} of {count:,} rows are kept: {more}")
         raise
     return resumed
 
 
-def _looked_through(rows: RowFile) -> tuple[tuple[str, ...], int]:
-    """Return the columns of the rows, and how many rows there are; DataError with what is wrong with any."""
+def _checked(rows: RowFile) -> tuple[tuple[str, ...], int]:
+    """Return the columns of the rows and their number. DataError with the problems of the first rows."""
     columns: dict[str, None] = {}
     count = 0
     problems: list[Problem] = []
@@ -371,13 +370,13 @@ def _part(folder: Path, number: int) -> Path:
 
 
 class _Shifted(Value, kw_only=False):
-    whole: Progress
+    inner: Progress
     before: int
     count: int
 
     def update(self, done: int, total: int, unit: str, **facts: str) -> None:
         del total
-        self.whole.update(self.before + done, self.count, unit, **facts)
+        self.inner.update(self.before + done, self.count, unit, **facts)
 
     def note(self, text: str) -> None:
-        self.whole.note(text)
+        self.inner.note(text)

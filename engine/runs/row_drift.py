@@ -1,4 +1,4 @@
-"""Counts of rows that a model answered: as a file, and those of the holdout of a run; no texts of rows."""
+"""Counts of answered rows, without their texts: of a file, and of the holdout of a run."""
 
 import json
 from collections import Counter
@@ -18,13 +18,10 @@ from engine.files.reading import read_json
 from engine.inference.exported_files import as_file
 from engine.metrics.calibration import calibrated
 from engine.metrics.comparing import holm
-from engine.metrics.predictions import read_predictions
-from engine.render.report.page import read_json as read_report
-from engine.runs.find import left_by
 from engine.runs.predict_rows import PART, AnsweredRows
-from engine.runs.run_comparison import read_run, recipe_of
+from engine.runs.stored_run import StoredRun
 from engine.store import Store
-from engine.store.records import read_file, read_record, require_ours
+from engine.store.records import read_record
 from engine.values import from_json, to_json
 
 CONFIDENCE_BINS: Final = 20
@@ -48,14 +45,14 @@ class RowCounter:
         abstain_below: float | None,
         similarity: float | None = None,
     ) -> None:
-        """Count a row that was asked; `label` is the most probable answer where the task has one label a row."""
+        """Count a row; `label` is the most probable answer where the task has one label a row."""
         self.rows += 1
         self.characters[min(LENGTH_BINS - 1, len(text).bit_length())] += 1
         if probability is not None:
             self.confidence[_bin(probability)] += 1
         if similarity is not None:
             self.similarity[_bin(similarity)] += 1
-        # what the task does not have would be a text of the model
+        # any other label would be a text of the model
         if label is not None and label in self.labels:
             self.labels[label] += 1
         self.abstained += abstain_below is not None and (probability or 0.0) < abstain_below
@@ -88,7 +85,7 @@ _Distance = Callable[[_Counts, _Counts], _Counts]
 def differences(
     reference: RowCounts, now: RowCounts, *, confidence: float = 0.95, seed: int = 0
 ) -> tuple[CountDifference, ...]:
-    """Compare what was counted of new rows with what was counted of the holdout; both of one model."""
+    """Compare the counts of new rows with those of the holdout, answered by the same model."""
     labels = [dict(side.labels) for side in (reference, now)]
     names = [*dict.fromkeys((*labels[0], *labels[1]))]
     first, second = ([side.get(name, 0) for name in names] for side in labels)
@@ -98,7 +95,7 @@ def differences(
         ("characters", reference.characters, now.characters, _apart),
         ("similarity", reference.similarity, now.similarity, _apart),
     ]
-    # by another threshold others abstain
+    # another threshold abstains on other rows
     if reference.abstain_below is not None and reference.abstain_below == now.abstain_below:
         first, second = ([side.abstained, side.rows - side.abstained] for side in (reference, now))
         compared.append(("abstained", first, second, _elsewhere))
@@ -107,15 +104,14 @@ def differences(
         before, after = (np.array(side, dtype=np.int64) for side in (one, two))
         if not before.sum() or not after.sum():
             continue
-        random, whole = np.random.default_rng(seed), before + after
-        seen = float(distance(before, after))
+        random, both = np.random.default_rng(seed), before + after
+        effect = float(distance(before, after))
         drawn = random.multivariate_hypergeometric(
-            whole, int(before.sum()), size=DRAWS, method="marginals"
+            both, int(before.sum()), size=DRAWS, method="marginals"
         )
-        # How often as many rows drawn from both together are as far; what is equal in real numbers is off by a
-        # rounding in floats.
-        as_far = int((distance(drawn, whole - drawn) >= seen - 1e-12).sum())
-        found.append((what, seen, (1 + as_far) / (1 + DRAWS)))
+        # How often as many rows drawn from both together are as far, but for the rounding of floats.
+        as_far = int((distance(drawn, both - drawn) >= effect - 1e-12).sum())
+        found.append((what, effect, (1 + as_far) / (1 + DRAWS)))
     adjusted = holm([p_value for _, _, p_value in found])
     return tuple(
         CountDifference(
@@ -144,24 +140,24 @@ def _apart(first: _Counts, second: _Counts) -> _Counts:
 
 SCHEMA = "row-counts.v1"
 MOST_ROWS = 10**8
-"""Of a file of counts; what draws from two of them takes a few times as many."""
+"""Most rows in a file of counts: drawing from two of them takes memory for a few times as many."""
 MOST_LABELS = 1000
 _COUNTED = "recipe predict MODEL ROWS --keep-counts FILE writes them"
 
 Nearness = Callable[[Sequence[str]], Sequence[float | None]]
-"""How similar the nearest training row is to each text, 0 to 1; None where that is not known."""
+"""Similarity of the nearest training row to each text, 0 to 1; None where not known."""
 MOST_TRAINED = 10_000
-"""Training rows that are searched; of more, so many at equal distances."""
+"""Most training rows that are searched, at equal distances."""
 
 
 def unknown_nearness(texts: Sequence[str]) -> list[float | None]:
     return [None] * len(texts)
 
 
-def trained_nearness(run: Path, store: Store) -> Nearness:
-    """Return the nearness to the training rows of a run; not known where they, or scikit-learn, are not at hand."""
-    is_run = (run / "run.json").is_file()
-    data = left_by("data", read_record(run), store) if is_run else None
+def trained_nearness(folder: Path, store: Store) -> Nearness:
+    """Return the nearness to the training rows of a run; unknown without these or scikit-learn."""
+    key = read_record(folder).get("stages", {}).get("data", {}).get("key")
+    data = store.whole(str(key)) if key else None
     if data is None or find_spec("sklearn") is None:
         return unknown_nearness
     from engine.runtime.text.tfidf import nearness  # brings scikit-learn
@@ -181,7 +177,7 @@ def counts_text(counts: RowCounts) -> str:
 
 
 def read_counts(path: Path) -> RowCounts:
-    """Read such a file. DataError D429 for one that is none."""
+    """Read a file of counts. DataError D429 for any other file."""
     no_counts = DataError.one(
         "D429", f"`{path.name}` holds no counts of answered rows", hint=_COUNTED
     )
@@ -193,7 +189,7 @@ def read_counts(path: Path) -> RowCounts:
         raise DataError.one("D429", f"there is no file `{path}`", hint=_COUNTED) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise no_counts from error
-    # The file may come from anybody, so these must be counts that rows can give.
+    # The file may come from anybody: only counts that rows can give are taken.
     labels = [count for _, count in found.labels]
     sizes = (len(found.confidence), len(found.characters), len(found.similarity))
     parts = (labels, found.confidence, found.characters, found.similarity, (found.abstained,))
@@ -226,24 +222,22 @@ def counts_of(answered: AnsweredRows, nearness: Nearness = unknown_nearness) -> 
     return counter.counts(model=answered.model, temperature=temperature, abstain_below=below)
 
 
-def holdout_counts(run: Path, store: Store) -> RowCounts:
-    """Count the holdout of a run as its file that ships answered it. RecipeError D432; StoreError E751, E758."""
-    require_ours(run, "its holdout is not counted")
-    recipe, report = recipe_of(run), read_report(read_file(run, "report.json").decode())
+def holdout_counts(folder: Path, store: Store) -> RowCounts:
+    """Count the holdout of a run as its exported file answered it. RecipeError D432; StoreError E751, E758."""
+    run = StoredRun(folder, store, refused="its holdout is not counted")
+    report = run.report
     files = [file.sha256 for file in report.files if file.name.endswith(".gguf")]
     if report.outcome != "accepted" or not files:
         raise _none(run, "it left no accepted GGUF file")
-    texts = read_run(run, store).texts
-    verified = left_by("verify", read_record(run), store)
-    if verified is None:
+    texts, answers = run.texts, run.exported
+    if not answers:
         raise _none(run, "the store no longer has what `verify` left")
-    answers = read_predictions(verified.file("predictions.quantized.jsonl"))
     if any(row.id not in texts for row in answers):
         raise _none(run, "the store no longer has its rows")
     kept = as_file(report.calibrated[-1]) if report.calibrated else None
     below = kept.abstain_below if kept else None
-    counter = RowCounter(recipe.task.labels)
-    near = trained_nearness(run, store)([texts[row.id] for row in answers])
+    counter = RowCounter(run.recipe.task.labels)
+    near = trained_nearness(folder, store)([texts[row.id] for row in answers])
     rows = calibrated(answers, kept.temperature if kept else None)
     for row, similarity in zip(rows, near, strict=True):
         counter.add(
@@ -268,9 +262,9 @@ def require_comparable(reference: RowCounts, now: RowCounts) -> None:
         )
 
 
-def _none(run: Path, why: str) -> RecipeError:
+def _none(run: StoredRun, why: str) -> RecipeError:
     return RecipeError.one(
         "D432",
-        f"the holdout of `{run.parent.name}/{run.name}` cannot be counted: {why}",
+        f"the holdout of `{run.name}` cannot be counted: {why}",
         hint="name a file of counts of the holdout's rows instead of the run",
     )

@@ -1,4 +1,4 @@
-"""One call for one run: collect inputs, run the stages, report. What `recipe run` does, importable."""
+"""A run in one call: collect inputs, run the stages, report: `recipe run`, importable."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -56,16 +56,16 @@ class RunResult(Value):
     """None where the store cannot be written: nothing of the run is kept."""
     error: EngineError | None
     events: tuple[str, ...] = ()
-    """What happened beside the run folder: the lock that was written."""
+    """Events outside of the run folder: the lock that was written."""
     warnings: tuple[Problem, ...] = ()
-    """What could not be kept, and cost no result."""
+    """Problems of files that could not be kept, without loss of a result."""
 
 
 _KNOWN = (StageStatus.REUSED, StageStatus.SKIPPED)
 
 
 class _LockingWatcher(Value, kw_only=False):
-    """A watcher that has the lock written as soon as the splits are drawn, and writes down what happens."""
+    """A watcher that writes the lock once the splits are drawn, and the stream of events."""
 
     watcher: Watcher
     keeper: LockWriter
@@ -87,16 +87,6 @@ class _LockingWatcher(Value, kw_only=False):
         self.watcher.ended(record, artifacts, recipe)
 
 
-class _Ending(Value):
-    keeper: LockWriter
-    lock: LockPolicy
-    text: str
-    """Of the recipe's file, as it was when the run began."""
-    warnings: tuple[Problem, ...]
-    costs: tuple[StageCost, ...]
-    events: EventStream
-
-
 def run_recipe(
     recipe: Recipe,
     warnings: Sequence[Problem],
@@ -106,12 +96,12 @@ def run_recipe(
     watcher: Watcher,
     lock_options: LockOptions = PLAIN,
 ) -> RunResult:
-    """Run a recipe whole and leave a run folder with its report, whatever it came to.
+    """Run a recipe, and write a run folder with its report for every outcome.
 
-    RecipeError R306 to R308 what lies outside its project and is not allowed, what can move without `allow_moving`,
-    R272 a stage that it does not have or cannot reach; DataError a local source that cannot be identified;
-    EnvironmentProblem a backend that is not installed, X860, X861 the shared store; StageError X730, X731 a base model
-    without what the method names; D389 with `lock_options.frozen` for what the lock does not cover.
+    RecipeError R306 to R308 files outside of its project that are not allowed, references that can move without
+    `allow_moving`, R272 a stage that it does not have or cannot reach; DataError a local source that cannot be
+    identified; EnvironmentProblem a backend that is not installed, X860, X861 the shared store; StageError X730, X731 a
+    base model without the method's parts; D389 with `lock_options.frozen` for inputs that the lock does not cover.
     """
     refuse_outside(recipe, warnings)
     refuse_moving(recipe, warnings)
@@ -129,12 +119,12 @@ def run_recipe(
             seen = devices_for(device, options.ranks.processes, os.environ)
             options = replace(options, ranks=replace(options.ranks, devices=seen))
         refuse_unfit(recipe, store)
-        # large local files are hashed here: a signal waits a little for that, and not to its end
+        # large local files are hashed here: a signal waits for a part of that
         with interrupts.deferred():
             inputs = collect_inputs(recipe, store, device)
         # read before the stages: the file may be edited while they run
         text = recipe.file.read_text(encoding="utf-8")
-        if recipe.extends:  # that of both
+        if recipe.extends:  # both texts
             parent = absolute(recipe.extends, recipe.file.parent).read_text(encoding="utf-8-sig")
             text = with_parent_text(text, parent, named=recipe.extends)
         options = replace(
@@ -151,6 +141,8 @@ def run_recipe(
             state = run_stages(recipe, store, inputs=inputs, options=options, watcher=watcher)
             try:
                 ending = _Ending(
+                    state=state,
+                    store=store,
                     keeper=keeper,
                     lock=lock,
                     text=text,
@@ -158,7 +150,7 @@ def run_recipe(
                     costs=tracker.costs(state.records, state.artifacts),
                     events=events,
                 )
-                return _finish(state, store, ending)
+                return ending.finish()
             except EngineError:
                 # A disk that is full for a stage is full for its report.
                 if state.error is not None:
@@ -166,124 +158,130 @@ def run_recipe(
                 raise
 
 
-def _finish(state: RunState, store: Store, ending: _Ending) -> RunResult:
-    recipe, runs = state.recipe, Runs(store.root)
-    resolved = dump_resolved(recipe)
-    if state.outcome != results.INTERRUPTED:
-        store.settle()
-    _stop_if_asked(state)
-    repeated = ending.lock.verdict(
-        state.artifacts, state.records, outcome=state.outcome, error=state.error, runs=runs
-    )
-    try:
-        run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
-    except EngineError as error:
-        report = _report(state, ending, None, repeated=repeated)
-        report = replace(report, run_directory="", files=(), next_steps=())
-        is_known = state.error is None and all(one.status in _KNOWN for one in state.records)
-        if is_known and isinstance(error, StoreError):
-            stop = state.stop.code if state.stop else ExitCode.ACCEPTED
-            code = ending.lock.exit_code(stop, repeated)
-            warnings = tuple(replace(one, severity=Severity.WARNING) for one in error.problems)
-            return RunResult(code=code, report=report, folder=None, error=None, warnings=warnings)
-        error = state.error or error
-        return RunResult(code=error.exit_code, report=report, folder=None, error=error)
-    try:
-        return _recorded(state, store, ending, run, repeated)
-    # Ctrl-C too: a folder without a record is of no use to anybody
-    except BaseException:
-        runs.discard(run)
-        raise
+class _Ending(Value):
+    """The end of a run: its lock, its report and its folder."""
 
+    state: RunState
+    store: Store
+    keeper: LockWriter
+    lock: LockPolicy
+    text: str
+    """Text of the recipe's file when the run began."""
+    warnings: tuple[Problem, ...]
+    costs: tuple[StageCost, ...]
+    events: EventStream
 
-def _recorded(
-    state: RunState, store: Store, ending: _Ending, run: Path, repeated: Reproduction | None
-) -> RunResult:
-    keeper, lock, runs, outcome = ending.keeper, ending.lock, Runs(store.root), state.outcome
-    if outcome == "accepted":
-        proved = lock.proved(state.artifacts, state.inputs.device)
-        if proved is not None:
-            keeper.accept(proved)
-    use = keeper.finish(
-        state.records,
-        state.artifacts,
-        run=run.name,
-        started=state.started.isoformat(),
-        outcome=outcome,
-        repeats=repeated is not None and repeated.verdict is Repeat.EXACT,
-    )
-    report = _report(state, ending, run, repeated=repeated, use=use)
-    write(report, run, state.artifacts, store)
-    if _stop_if_asked(state):  # while the report was written
-        report = _report(state, ending, run, repeated=repeated, use=use)
-        runs.clear(run)
+    def finish(self) -> RunResult:
+        state, store = self.state, self.store
+        recipe, runs = state.recipe, Runs(store.root)
+        resolved = dump_resolved(recipe)
+        if state.outcome != results.INTERRUPTED:
+            store.settle()
+        self._stop_if_asked()
+        repeated = self.lock.verdict(
+            state.artifacts, state.records, outcome=state.outcome, error=state.error, runs=runs
+        )
+        try:
+            run = runs.create(recipe.name, make_key({"recipe": resolved}).digest)
+        except EngineError as error:
+            report = self._report(None, repeated)
+            report = replace(report, run_directory="", files=(), next_steps=())
+            is_known = state.error is None and all(one.status in _KNOWN for one in state.records)
+            if is_known and isinstance(error, StoreError):
+                stop = state.stop.code if state.stop else ExitCode.ACCEPTED
+                code = self.lock.exit_code(stop, repeated)
+                warnings = tuple(replace(one, severity=Severity.WARNING) for one in error.problems)
+                return RunResult(
+                    code=code, report=report, folder=None, error=None, warnings=warnings
+                )
+            error = state.error or error
+            return RunResult(code=error.exit_code, report=report, folder=None, error=error)
+        try:
+            return self._recorded(run, repeated)
+        # Ctrl-C too: a folder without a record is of no use
+        except BaseException:
+            runs.discard(run)
+            raise
+
+    def _recorded(self, run: Path, repeated: Reproduction | None) -> RunResult:
+        state, store, keeper, lock = self.state, self.store, self.keeper, self.lock
+        runs, outcome = Runs(store.root), state.outcome
+        if outcome == "accepted":
+            proved = lock.proved(state.artifacts, state.inputs.device)
+            if proved is not None:
+                keeper.accept(proved)
+        use = keeper.finish(
+            state.records,
+            state.artifacts,
+            run=run.name,
+            started=state.started.isoformat(),
+            outcome=outcome,
+            repeats=repeated is not None and repeated.verdict is Repeat.EXACT,
+        )
+        report = self._report(run, repeated, use)
         write(report, run, state.artifacts, store)
-    code = lock.exit_code(state.stop.code if state.stop else ExitCode.ACCEPTED, repeated)
-    if state.outcome == "accepted" and keeper.now is not None:
-        # before the record, which holds its digest
-        write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
-    last = files_and_end(ending.events, report, code)
-    keep(ending.events, run, last)
-    names = ("verdict", "first_difference", "summary")
-    record = {
-        "recipe": report.recipe_name,
-        "started": report.started,
-        "seconds": report.seconds,
-        "outcome": report.outcome,
-        "exit_code": int(code),
-        "reproduction": {name: getattr(repeated, name) for name in names} if repeated else None,
-        "stages": {
-            one.stage: {"status": one.status.value, "key": one.key} for one in state.records
-        },
-        "costs": [to_json(cost) for cost in report.costs],
-        "payloads": {
-            one.stage: state.payloads[one.stage]
-            for one in state.records
-            if one.status is not StageStatus.SKIPPED and one.stage in state.payloads
-        },
-    }
-    runs.record(run, record)
-    ending.events.append(last)
-    keeper.keep()
-    lost = () if ending.events.is_whole else (not_kept(),)
-    return RunResult(
-        code=code,
-        report=report,
-        folder=run,
-        error=state.error,
-        events=tuple(keeper.messages),
-        warnings=(*keeper.problems, *store.problems(), *lost),
-    )
+        if self._stop_if_asked():  # while the report was written
+            report = self._report(run, repeated, use)
+            runs.clear(run)
+            write(report, run, state.artifacts, store)
+        code = lock.exit_code(state.stop.code if state.stop else ExitCode.ACCEPTED, repeated)
+        if state.outcome == "accepted" and keeper.now is not None:
+            # before the record, which holds its digest
+            write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
+        last = files_and_end(self.events, report, code)
+        keep(self.events, run, last)
+        names = ("verdict", "first_difference", "summary")
+        done = [one for one in state.records if one.status is not StageStatus.SKIPPED]
+        record = {
+            "recipe": report.recipe_name,
+            "started": report.started,
+            "seconds": report.seconds,
+            "outcome": report.outcome,
+            "exit_code": int(code),
+            "reproduction": {name: getattr(repeated, name) for name in names} if repeated else None,
+            "stages": {
+                one.stage: {"status": one.status.value, "key": one.key} for one in state.records
+            },
+            "costs": [to_json(cost) for cost in report.costs],
+            "payloads": {
+                one.stage: state.payloads[one.stage] for one in done if one.stage in state.payloads
+            },
+        }
+        runs.record(run, record)
+        self.events.append(last)
+        keeper.keep()
+        lost = () if self.events.is_whole else (not_kept(),)
+        return RunResult(
+            code=code,
+            report=report,
+            folder=run,
+            error=state.error,
+            events=tuple(keeper.messages),
+            warnings=(*keeper.problems, *store.problems(), *lost),
+        )
 
+    def _report(
+        self, run: Path | None, repeated: Reproduction | None, use: HoldoutUse | None = None
+    ) -> Report:
+        state, keeper = self.state, self.keeper
+        recipe, base = state.recipe, state.inputs.base_model
+        warnings = (problem.headline() for problem in (*self.warnings, *keeper.store.problems()))
+        values = {
+            "recipe_text": self.text,
+            "run_directory": run.as_posix() if run else "",
+            "warnings": (*warnings, *keeper.warnings),
+            "holdout_use": use,
+            "reproduction": repeated,
+            "costs": self.costs,
+            "lengths": tuple(row_lengths(state.trained, keeper.store, state.artifacts, base)),
+        }
+        notes = [*moving(recipe), *keeper.notes, *keeper.store.notes()]
+        return assemble(state, from_here(recipe.file), notes=notes, given=values)
 
-def _report(
-    state: RunState,
-    ending: _Ending,
-    run: Path | None,
-    *,
-    repeated: Reproduction | None,
-    use: HoldoutUse | None = None,
-) -> Report:
-    recipe, keeper = state.recipe, ending.keeper
-    trained, base = state.trained, state.inputs.base_model
-    warnings = (problem.headline() for problem in (*ending.warnings, *keeper.store.problems()))
-    given = {
-        "recipe_text": ending.text,
-        "run_directory": run.as_posix() if run else "",
-        "warnings": (*warnings, *keeper.warnings),
-        "holdout_use": use,
-        "reproduction": repeated,
-        "costs": ending.costs,
-        "lengths": tuple(row_lengths(trained, keeper.store, state.artifacts, base)),
-    }
-    notes = [*moving(recipe), *keeper.notes, *keeper.store.notes()]
-    return assemble(state, from_here(recipe.file), notes=notes, given=given)
-
-
-def _stop_if_asked(state: RunState) -> bool:
-    """Let the run be an interrupted one where it was asked to end after its last stage; tell whether it was."""
-    number = interrupts.pending()
-    if number is None or state.outcome == results.INTERRUPTED:
-        return False
-    state.stop = results.interrupted("report", number)
-    return True
+    def _stop_if_asked(self) -> bool:
+        """Mark the run as interrupted if a signal came after its last stage; tell whether one did."""
+        number = interrupts.pending()
+        if number is None or self.state.outcome == results.INTERRUPTED:
+            return False
+        self.state.stop = results.interrupted("report", number)
+        return True

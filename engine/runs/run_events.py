@@ -1,4 +1,4 @@
-"""What a run tells its stream of events (`engine.tracking.trackers`), stage by stage and at its end."""
+"""Events of a run for its stream (`engine.tracking.trackers`), of each stage and at its end."""
 
 import contextlib
 import time
@@ -27,7 +27,7 @@ JUDGES = ("gate", "verify")
 
 
 class RecordedProgress(Value):
-    """The progress of a stage, whose measured steps are written to the stream too."""
+    """Progress of a stage that also writes measured steps to the stream."""
 
     stage: str
     inner: Progress
@@ -61,7 +61,7 @@ class RecordedProgress(Value):
 
 @contextlib.contextmanager
 def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[EventStream]:
-    """Yield the stream of a run, begun. A file that nobody has named is deleted, since the run's folder has a copy."""
+    """Yield the stream of a run, with its first event. An unnamed file is deleted: the run's folder has a copy."""
     events = EventStream(options.events or trackers.live_file(root), below=root)
     try:
         base = recipe.base_model
@@ -75,7 +75,7 @@ def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[Event
             trackers.BEGUN,
             recipe=recipe.name,
             kind=recipe.task.kind,
-            # The path of a local model is that of a machine.
+            # the path of a local model is of one machine only
             base_model="a local model" if isinstance(base, PathRef) else describe(base),
             backend=recipe.backend.name,
             method=method,
@@ -104,21 +104,21 @@ def not_kept() -> Problem:
 
 
 def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe: Recipe) -> None:
-    """Write how a stage ended, and the numbers, checks and verdict that it has left."""
+    """Write the end of a stage, and its numbers, checks and verdict."""
     if record.stage in artifacts and record.status in (StageStatus.RAN, StageStatus.REUSED):
-        made: dict[str, Scores] = {}
+        scores: dict[str, Scores] = {}
         if record.stage in results.ASKING:
             only = {record.stage: artifacts[record.stage]}
-            made = {one.name: one.scores for one in results.baselines(only, recipe)}
+            scores = {one.name: one.scores for one in results.baselines(only, recipe)}
         elif record.stage == "evaluate":
-            made = results.scores(artifacts)
+            scores = results.scores(artifacts)
         elif record.stage == "verify":
             rungs = results.read_json(artifacts["verify"], "verify.json").get("ladder", ())
-            made = {one.name: one.scores for one in from_json(tuple[FormResult, ...], rungs)}
-        for of, scores in made.items():
-            values = {one.name: one.value for one in scores.metrics if one.value is not None}
+            scores = {one.name: one.scores for one in from_json(tuple[FormResult, ...], rungs)}
+        for of, found in scores.items():
+            values = {one.name: one.value for one in found.metrics if one.value is not None}
             events.write(
-                trackers.METRICS, stage=record.stage, of=of, rows=scores.rows, values=values
+                trackers.METRICS, stage=record.stage, of=of, rows=found.rows, values=values
             )
         if record.stage in JUDGES:
             verdict = results.verdict(artifacts, record.stage)
@@ -135,14 +135,10 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
                     rows=check.n,
                 )
             events.write(trackers.VERDICT, stage=record.stage, status=verdict.status.value)
-    codes: list[str] = []
-    if record.problems:
-        # A problem's message may cite a row, so that its code alone stands here.
-        known = all_codes()
-        found = (
-            next((one for one in text.split() if one in known), "") for text in record.problems
-        )
-        codes += filter(None, found)
+    # only codes of problems: a message may cite a row
+    known = all_codes() if record.problems else {}
+    firsts = (next(filter(known.__contains__, text.split()), "") for text in record.problems)
+    codes = [*filter(None, firsts)]
     events.write(
         trackers.STAGE_ENDED,
         stage=record.stage,
@@ -153,7 +149,7 @@ def ended(events: EventStream, record: StageRecord, artifacts: Artifacts, recipe
 
 
 def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
-    """Write the exported files, and return the last line: what the run came to, once it is recorded."""
+    """Write the exported files, and return the last line, about the outcome, for after the record."""
     for file in report.files:
         events.write(
             trackers.FILE, name=file.name, format=file.format, bytes=file.bytes, sha256=file.sha256

@@ -1,8 +1,9 @@
-"""Rows of the data stage's splits, picked, measured and made ready to be shown."""
+"""Rows of the data stage's splits: which are shown, and how long they are."""
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +19,11 @@ from engine.values import Value, replace
 if TYPE_CHECKING:
     from engine.runtime.rendering.renderer import RenderedRow, Renderer
     from engine.runtime.rendering.segments import Segment
-    from engine.runtime.rendering.windows import LengthStats
 
 SEEN = ("train", "validation")
-"""Splits that examples are taken from; the holdout is only shown where a row of it is asked for."""
+"""Splits that examples are taken from; a row of the holdout is only shown by its name."""
 MEASURED = 10_000
-"""Rows of a split that are measured; of more, as many drawn evenly."""
+"""Most rows of a split that are measured, taken evenly."""
 MOST_EXAMPLES = 40
 
 Files = Mapping[str, Path]
@@ -34,7 +34,7 @@ class ViewOptions(Value):
     """The user's choice of rows."""
 
     examples: int = 1
-    """Examples of each class, or in all where there are no classes."""
+    """Examples of each class, or in total without classes."""
     label: str = ""
     """Only this class; empty for all."""
     row: str = ""
@@ -43,16 +43,8 @@ class ViewOptions(Value):
     """False: do not fetch the base model's tokenizer."""
 
 
-class MeasuredLengths(Value):
-    """Lengths in tokens of every split, and what training would say of its own two."""
-
-    lengths: tuple[Lengths, ...]
-    notes: tuple[str, ...]
-    problems: tuple[Problem, ...]
-
-
 def examples(files: Files, task: Task, wish: ViewOptions) -> Iterator[ShownExample]:
-    """Yield the first rows of each class that training sees, at most `MOST_EXAMPLES`."""
+    """Yield the first train and validation rows of each class, at most `MOST_EXAMPLES`."""
     wanted = [wish.label] if wish.label else [*task.labels]
     taken: Counter[str] = Counter()
     most = min(MOST_EXAMPLES, wish.examples * max(1, len(wanted)))
@@ -75,12 +67,7 @@ def examples(files: Files, task: Task, wish: ViewOptions) -> Iterator[ShownExamp
 
 
 def pick(files: Files, wish: ViewOptions) -> tuple[str, Example] | None:
-    """Return the row that is asked for, or the first training row (of the class), with its split.
-
-    Raises:
-        RecipeError: D395 there is no such row in any split.
-
-    """
+    """Return the chosen row, or the first training row (of the class), with its split. RecipeError D395."""
     if not wish.row:
         rows = _all(files, SEEN)
         return next((one for one in rows if not wish.label or wish.label in one[1].labels), None)
@@ -97,7 +84,7 @@ def pick(files: Files, wish: ViewOptions) -> tuple[str, Example] | None:
 def shown(
     picked: tuple[str, Example] | None, renderer: Renderer | None, task: Task
 ) -> ShownRow | None:
-    """Return the row as the model sees it; without a renderer, its turns as they stand in the data."""
+    """Return the row as the model sees it; without a renderer, its turns in the data."""
     if picked is None:
         return None
     split, example = picked
@@ -121,50 +108,45 @@ def shown(
     )
 
 
-def character_lengths(files: Files) -> tuple[Lengths, ...]:
-    from engine.runtime.rendering.windows import length_stats  # beside the other way of measuring
-
-    found = []
+def character_lengths(files: Files) -> Iterator[Lengths]:
     for split, path in files.items():
         rows, total = drawn(path)
-        lengths = [len(row.input) + len(row.target) for row in rows]
-        found.append(_lengths(split, length_stats(lengths), total=total, over=None))
-    return tuple(found)
+        yield _lengths(split, [len(row.input) + len(row.target) for row in rows], total)
 
 
-def token_view(files: Files, renderer: Renderer) -> MeasuredLengths:
-    from engine.runtime.rendering.render_stats import RenderStats, together  # beside what fills it
-    from engine.runtime.rendering.windows import length_stats  # beside it
+def token_lengths(
+    files: Files, renderer: Renderer
+) -> tuple[list[Lengths], list[str], list[Problem]]:
+    """Return the lengths of every split, and the notes and problems that training would have."""
+    from engine.runtime.rendering.render_stats import RenderStats, together  # with the renderer
 
     lengths, notes, problems = list[Lengths](), list[str](), list[Problem]()
     ledgers = []
-    limit = renderer.limits.max_length
+    limits = renderer.limits
     for split, path in files.items():
         rows, total = drawn(path)
         try:
-            found, ledger = renderer.lengths(rows), RenderStats()
-            for _ in renderer.rendered(rows, ledger):
-                pass
+            measured, ledger = renderer.lengths(rows), RenderStats()
+            deque(renderer.rendered(rows, ledger), maxlen=0)
         except EngineError as error:  # the template refuses the rows
             problems += [one for one in error.problems if one not in problems]
             continue
-        over = sum(length > limit for length in found)
-        lengths.append(_lengths(split, length_stats(found), total=total, over=over))
+        lengths.append(_lengths(split, measured, total, limit=limits.max_length))
         if split in SEEN:
             ledgers.append(ledger)
-            notes += [f"{split}: {one.message}" for one in ledger.notes(renderer.limits)]
+            notes += [f"{split}: {one.message}" for one in ledger.notes(limits)]
             if ledger.blocks:
                 notes.append(f"{split}: {len(ledger.blocks)} documents are cut into blocks")
-    problems += together(ledgers).problems(renderer.limits)
-    return MeasuredLengths(lengths=tuple(lengths), notes=tuple(notes), problems=tuple(problems))
+    problems += together(ledgers).problems(limits)
+    return lengths, notes, problems
 
 
 def thumbs(files: Files) -> Iterator[str]:
-    """Yield how many answers of each split got a thumb up and down; nothing where rows have none."""
+    """Yield the thumbs up and down of each split; nothing for rows without."""
     for split, path in files.items():
-        if given := _thumbs(path):
-            lacks = "" if len(given) > 1 or split != "train" else ": training needs both"
-            yield f"{split}: thumb up {given[True]:,}, thumb down {given[False]:,}{lacks}"
+        if counts := _thumbs(path):
+            lacks = "" if len(counts) > 1 or split != "train" else ": training needs both"
+            yield f"{split}: thumb up {counts[True]:,}, thumb down {counts[False]:,}{lacks}"
 
 
 def one_thumb(files: Files) -> Iterator[Problem]:
@@ -180,12 +162,11 @@ def _thumbs(path: Path) -> Counter[bool]:
 
 
 def drawn(path: Path) -> tuple[Sequence[Example], int]:
-    """Return at most `MEASURED` rows of a file, drawn evenly, and how many it has."""
-    # Counted first: rows can then be drawn evenly without all of them in memory.
+    """Return at most `MEASURED` rows of a file, taken evenly, and the number of its rows."""
+    # Counted first, so that not all rows are in memory.
     with path.open(encoding="utf-8") as stream:
         total = sum(1 for _ in stream)
-    # Rounded up, so that no more than MEASURED rows are taken.
-    step = max(1, -(-total // MEASURED))
+    step = max(1, math.ceil(total / MEASURED))
     return [row for at, row in enumerate(iter_examples(path)) if at % step == 0], total
 
 
@@ -214,7 +195,7 @@ def _segments(found: Sequence[Segment]) -> tuple[ShownSegment, ...]:
 
 
 def _turns(example: Example, task: Task) -> Iterator[ShownSegment]:
-    """Yield every turn as `role: text`; which are learned from is known without a tokenizer too."""
+    """Yield every turn as `role: text`; which turns are trained is known without a tokenizer."""
     asked = conversation(task, input=example.input, target=example.target, payload=example.payload)
     if not asked.messages:
         yield ShownSegment(text=example.input, supervised=True)
@@ -241,13 +222,18 @@ def _note(example: Example, first: RenderedRow, more: int, *, limit: int) -> str
     return "; ".join(remarks)
 
 
-def _lengths(split: str, found: LengthStats, *, total: int, over: int | None) -> Lengths:
+def _lengths(
+    split: str, lengths: Sequence[int], total: int, *, limit: int | None = None
+) -> Lengths:
+    from engine.runtime.rendering.windows import length_stats  # with the renderer
+
+    stats = length_stats(lengths)
     return Lengths(
         split=split,
         rows=total,
-        measured=found.rows,
-        median=found.median,
-        p95=found.p95,
-        longest=found.longest,
-        over=over,
+        measured=stats.rows,
+        median=stats.median,
+        p95=stats.p95,
+        longest=stats.longest,
+        over=None if limit is None else sum(length > limit for length in lengths),
     )

@@ -1,4 +1,4 @@
-"""A run as a job of Slurm: written, handed in, followed to its end, and where its report stands."""
+"""A run as a job of Slurm: its script, submission and progress until its end."""
 
 import os
 import shutil
@@ -16,9 +16,9 @@ from engine.store.records import Runs
 SCRIPT, LOG, CODE = "job.sh", "log", "code"
 POLL_SECONDS: Final = 2.0
 LATE_SECONDS: Final = 30.0
-"""For what a machine of the cluster has written to be seen on this one."""
+"""Time until files written on another machine of the cluster are visible on this one."""
 GONE: Final = "invalid job id"
-"""What Slurm says of a job that ended some minutes ago."""
+"""Slurm's message about a job that ended some minutes ago."""
 ENDED: Final = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY",
      "TIMEOUT"}
@@ -27,11 +27,10 @@ Show = Callable[[str], None]
 
 
 def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> tuple[int, Path | None]:
-    """Hand the job in, wait for its end, and return the exit code of `recipe` and the folder of its run.
+    """Submit the job, wait for its end, and return the exit code of `recipe` and the folder of its run.
 
-    `note` gets what happens to the job, `show` what it writes.
-    EnvironmentProblem X850 where there is no Slurm, StageError X851 where it takes no such job, X852 where the job
-    ended and `recipe` did not.
+    `note` gets the events of the job, `show` its output. EnvironmentProblem X850 without Slurm, StageError X851 where
+    it refuses the job, X852 where the job ended before `recipe` did.
     """
     files = Path(job.files)
     files.mkdir(parents=True)
@@ -45,15 +44,15 @@ def run_job(job: ClusterJob, root: Path, *, note: Show, show: Show) -> tuple[int
     if answer.status != 0:
         raise StageError.one(
             "X851",
-            f"sbatch does not take the job: {answer.last_error or 'no answer'}",
+            f"sbatch refuses the job: {answer.last_error or 'no answer'}",
             hint=f"change the profile in compute.yaml, or see {files / SCRIPT}",
         )
     number = answer.text.strip().partition(";")[0]
-    note(f"job {number} ({job.name}) is handed in; its files are in {files}")
+    note(f"job {number} ({job.name}) is submitted; its files are in {files}")
     try:
         code = _await(number, files, note=note, show=show)
     except KeyboardInterrupt:
-        note(f"job {number} goes on without us: `scancel {number}` ends it")
+        note(f"job {number} is still running: `scancel {number}` ends it")
         raise
     new = [run for run in runs.of(job.recipe) if run not in before]
     return code, new[-1] if new else None
@@ -63,7 +62,7 @@ def _await(number: str, files: Path, *, note: Show, show: Show) -> int:
     offset, known, since = 0, "", float("inf")
     while True:
         answer = _ask("squeue", "--noheader", "--states=all", "--format=%T", f"--jobs={number}")
-        # Empty where Slurm knows the job no more; None where it does not answer now.
+        # Empty where Slurm no longer knows the job; None where it does not answer now.
         state = "" if GONE in answer.last_error.lower() else None
         if answer.status == 0:
             state = answer.text.strip().partition("\n")[0]
@@ -72,7 +71,7 @@ def _await(number: str, files: Path, *, note: Show, show: Show) -> int:
             known = state
         new = b""
         with suppress(OSError), (files / LOG).open("rb") as stream:
-            stream.seek(offset)  # where the last look ended
+            stream.seek(offset)
             new = stream.read()
             offset += len(new)
         show(new.decode("utf-8", errors="replace"))
@@ -83,8 +82,8 @@ def _await(number: str, files: Path, *, note: Show, show: Show) -> int:
         if time.monotonic() - since > LATE_SECONDS:
             raise StageError.one(
                 "X852",
-                f"job {number} has ended ({known.lower() or 'unknown to Slurm'}), and `recipe` in it has not",
-                hint=f"see the end of {files / LOG}; the same command goes on where it stopped",
+                f"job {number} has ended ({known.lower() or 'unknown to Slurm'}) before `recipe` did",
+                hint=f"see the end of {files / LOG}; the same command resumes the run",
             )
         time.sleep(POLL_SECONDS)
 
@@ -94,7 +93,7 @@ def _ask(command: str, *words: str) -> Finished:
         raise EnvironmentProblem.one(
             "X850",
             f"there is no command `{command}` of Slurm here",
-            hint="run this where jobs are handed in, or write the script only: recipe compile RECIPE --on NAME",
+            hint="run this where jobs are submitted, or write the script only: recipe compile RECIPE --on NAME",
         )
-    # A job gets the environment of who hands it in, as everybody's jobs do.
+    # as usual, a job gets the environment of its user
     return ask(program(command)(*words), variables=os.environ)

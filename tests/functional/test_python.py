@@ -66,7 +66,7 @@ def test_a_run_from_python_is_the_run_of_the_command(project: Project) -> None:
 def test_a_recipe_that_is_not_what_its_file_says_is_not_run(project: Project) -> None:
     recipe = load_recipe(project.recipe)
 
-    with pytest.raises(ValueError, match=r"`recipe\.yaml` says something else"):
+    with pytest.raises(ValueError, match=r"not the one in `recipe\.yaml`"):
         run(replace(recipe, description="another one"))
 
     assert not (project.folder / ".recipe").exists()

@@ -1,4 +1,4 @@
-"""`recipe run --on` a real Slurm: handed in, followed, and the model is the one of a run without it."""
+"""`recipe run --on` a real Slurm: submitted, followed, and the model is the one of a run without it."""
 
 import os
 import subprocess
@@ -97,7 +97,7 @@ def test_a_job_that_slurm_does_not_take_is_refused_with_its_words(project: Proje
 def test_a_whole_run_comes_back_with_its_report_and_exit_code(folder: Path, runs: Runs) -> None:
     result = runs.whole.result()
 
-    assert "is handed in" in result.err
+    assert "is submitted" in result.err
     assert "tiny" in result.out, result.err
     assert result.code == alone().outcome.code
     assert adapters(folder / "whole") == adapters(alone().folder) != []

@@ -14,9 +14,9 @@ from engine.bundle.gates import row_problems
 from engine.bundle.verification import check_bundle
 from engine.errors import DataError, RecipeError, StoreError
 from engine.evidence import Report
-from engine.runs.find import exported_gguf
 from engine.runs.predict_rows import ModelFile
 from engine.runs.row_drift import counts_text, holdout_counts, require_comparable
+from engine.runs.stored_run import exported_gguf
 from engine.store import Store
 from engine.values import from_json, replace, to_json
 from support.project import Outcome, Project

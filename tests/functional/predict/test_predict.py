@@ -110,7 +110,7 @@ def test_an_interrupted_call_names_what_is_kept(
     outcome = finished.run("predict", NAME, str(rows), "-o", str(finished.folder / "out.csv"))
 
     assert outcome.code == 130
-    assert "8 of 10 rows are kept: the same command goes on there" in outcome.err
+    assert "8 of 10 rows are kept: the same command resumes there" in outcome.err
 
 
 def test_pipes_carry_json_lines_and_blank_rows_have_no_answer(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RecipeError
-from engine.runs.find import exported_gguf
+from engine.runs.stored_run import exported_gguf
 from engine.store.records import Runs
 
 

@@ -1,6 +1,6 @@
-"""What an accepted run writes into the lock: everything that a reproduction is compared with.
+"""The facts of an accepted run for the lock, with which a reproduction is compared.
 
-Read from the artifacts, never from memory, so that a run which reused them records the same.
+They are read from the artifacts, never from memory, so that a run which reused them records the same.
 """
 
 import hashlib
@@ -17,7 +17,6 @@ from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.compute.profile import Ranks, divided, repeated_rows
 from engine.environment import EXTRAS, Device, version_of
 from engine.evidence import Metric, Seeds
-from engine.files import reading
 from engine.inference.exported_files import exported_files
 from engine.kinds import KINDS
 from engine.lock.coherence import answer_facts
@@ -47,18 +46,19 @@ from engine.recipe.text.dump import (
 from engine.runtime.rendering.key import REPLAY_FILE
 from engine.store import Artifact, sha256_of
 
-FILE = "basis.json"
+BASIS = "basis.json"
+"""The file of a training with its base model and machine."""
 TRAINER = "trainer"
-"""In it: the versions in the environment that trained, where it is one of its own."""
+"""Entry with the versions in the environment that trained, where it is a separate one."""
 INSTRUCTIONS = "instructions"
-"""Of the hardware: the variables that choose among those of the processor; absent for none."""
+"""Entry of the hardware: the variables that choose instructions of the processor; absent without any."""
 RANKS = "world"
-"""Of the hardware: the processes that trained together; absent for one."""
+"""Entry of the hardware: the processes that trained together; absent for one."""
 WEIGHTS = (".safetensors", ".safetensors.index.json")
 TOKENIZER = (
     "tokenizer", "special_tokens_map", "added_tokens", "vocab", "merges", "chat_template",
 )  # fmt: skip
-"""How the names of files begin that decide how text becomes tokens."""
+"""Beginnings of the names of files that decide how text becomes tokens."""
 
 
 def write_basis(
@@ -68,20 +68,20 @@ def write_basis(
     trainer: Mapping[str, str],
     ranks: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the digests of a base model's files, and what the machine is, into an artifact's folder.
+    """Write the digests of a base model's files, and the machine, into an artifact's folder.
 
-    `trainer` are the versions in an environment of its own that trains; nothing where it is this one.
-    `ranks` are those of `ranks_facts`.
+    `trainer` are the versions in the environment that trains; empty where it is this one. `ranks` are those of
+    `ranks_facts`.
     """
     machine = hardware(device) | ({RANKS: dict(ranks)} if ranks else {})
     basis: dict[str, Any] = {"base_model": base_files(base), "hardware": machine}
     if trainer:
         basis[TRAINER] = dict(trainer)
-    (folder / FILE).write_text(json.dumps(basis, indent=1) + "\n", encoding="utf-8")
+    (folder / BASIS).write_text(json.dumps(basis, indent=1) + "\n", encoding="utf-8")
 
 
 def ranks_facts(method: Method, ranks: Ranks, rows: int) -> dict[str, Any]:
-    """Return what the lock says of several processes that trained together on `rows` rows; nothing of one."""
+    """Return the facts of several processes that trained together on `rows` rows; empty for one process."""
     if ranks.size == 1:
         return {}
     return {
@@ -94,19 +94,11 @@ def ranks_facts(method: Method, ranks: Ranks, rows: int) -> dict[str, Any]:
     }
 
 
-def read_basis(train: Artifact) -> dict[str, Any]:
-    """Return what a train artifact says that it stood on; empty facts where it says nothing."""
-    path = train.path / FILE
-    found = reading.read_json(path) if path.is_file() else {}
-    return {"base_model": {}, "hardware": {}, TRAINER: {}, **found}
-
-
 def base_files(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file that decides what a model is, by name: weights, config, tokenizer."""
-    found = sorted(path for path in folder.iterdir() if path.is_file())
+    """Return the sha256 of each file of weights, config and tokenizer, by name."""
     return {
         path.name: sha256_of(path)
-        for path in found
+        for path in sorted(filter(Path.is_file, folder.iterdir()))
         if path.name.startswith(TOKENIZER) or path.name.endswith((*WEIGHTS, "config.json"))
     }
 
@@ -117,10 +109,10 @@ def kind_of(name: str) -> str:
 
 
 def hardware(device: Device) -> dict[str, Any]:
-    """Return what can change bits: kind and name of the device, the machine's kind, instructions that were chosen."""
-    # threads are recorded beside these: a reproduction can set their number, and cannot set the machine
+    """Return what can change bits: kind and name of the device, the machine's kind, the chosen instructions."""
+    # without threads: a reproduction can set their number, and cannot set the machine
     return {
-        **({INSTRUCTIONS: found} if (found := instructions()) else {}),
+        **({INSTRUCTIONS: chosen} if (chosen := instructions()) else {}),
         "device": device.kind,
         "name": device.name,
         "cores": device.cores,
@@ -134,42 +126,55 @@ ROUND = 6
 """Decimals of what is written: a lock is read by people."""
 
 
-def accepted_of(recipe: Recipe, artifacts: Artifacts, device: Device) -> Accepted:
-    data, train = artifacts["data"], artifacts["train"]
-    read, basis = facts_of_data(data), read_basis(train)
-    training = read_json(train, "training.json")
-    seeds = results.seeds(artifacts)
-    return Accepted(
-        recipe=recipe_facts(recipe, trained=results.trained(recipe, artifacts)),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        sources=tuple(read["sources"]),
-        rows=int(read["rows"]),
-        fingerprints=read["fingerprints"],
-        splits=split_digests(data),
-        base_model={
-            "reference": base_model_mapping(recipe.base_model),
-            "files": basis["base_model"],
+def accepted_of(recipe: Recipe, artifacts: Artifacts) -> Accepted:
+    facts = facts_so_far(recipe, artifacts)
+    return Accepted(finished=datetime.now(UTC).isoformat(timespec="seconds"), **facts)
+
+
+def facts_so_far(recipe: Recipe, artifacts: Artifacts) -> dict[str, Any]:
+    """Return the facts of `Accepted` that follow from these artifacts; all but `finished` where a run is complete."""
+    trained = results.trained(recipe, artifacts)
+    found: dict[str, Any] = {
+        "recipe": recipe_facts(recipe, trained=trained),
+        "stages": stage_revisions(artifacts),
+        "verdicts": {
+            name: results.verdict(artifacts, name).status.value
+            for name in ("gate", "verify")
+            if name in artifacts
         },
-        config=config_digest(artifacts),
-        precision=str(training["precision"]),
-        # older trainings did not record it
-        threads=int(training.get("threads", 0)) or device.threads,
-        hardware=basis["hardware"],
-        versions=used_versions(recipe, train.versions),
-        stages=stage_revisions(artifacts),
-        verdicts=verdicts(artifacts),
-        metrics=recorded_facts(recipe, holdout_metrics(artifacts)),
-        seeds=further_seeds(seeds, recipe),
-        spread=spread_of(seeds, recipe),
-        answers=answer_facts(holdout_answers(artifacts)),
-        trainer=basis[TRAINER],
         **model_digests(artifacts),
         **added_facts(recipe, artifacts),
-    )
+    }
+    if "data" in artifacts:
+        read = facts_of_data(artifacts["data"])
+        found |= {
+            **read,
+            "sources": tuple(read["sources"]),
+            "splits": split_digests(artifacts["data"]),
+        }
+    if "compile" in artifacts:
+        found["config"] = config_digest(artifacts)
+    if "train" in artifacts:
+        train = artifacts["train"]
+        basis, training = read_json(train, BASIS), read_json(train, "training.json")
+        reference = base_model_mapping(recipe.base_model)
+        found |= {
+            "base_model": {"reference": reference, "files": basis["base_model"]},
+            "precision": training["precision"],
+            "threads": training["threads"],
+            "hardware": basis["hardware"],
+            "versions": used_versions(recipe, train.versions),
+            TRAINER: basis.get(TRAINER, {}),
+        }
+    if "evaluate" in artifacts:
+        found["metrics"] = recorded_facts(recipe, holdout_metrics(artifacts))
+        found["answers"] = answer_facts(holdout_answers(artifacts))
+    seeds = results.seeds(artifacts)
+    return found | {"seeds": further_seeds(seeds, recipe), "spread": spread_of(seeds, recipe)}
 
 
 def added_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, Any]:
-    """Return what a run records of rows that a teacher, a writer and replayed text added, as far as they are there."""
+    """Return the facts of rows that a teacher, a writer and replayed text added, as far as they are made."""
     found: dict[str, Any] = {}
     teacher, rows = results.teacher(artifacts), artifacts.get(TRAINING_ROWS)
     if recipe.teacher is not None and teacher is not None and rows is not None:
@@ -181,7 +186,7 @@ def added_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, Any]:
         }
         if "soft_targets" in artifacts:
             files = artifacts["soft_targets"].files
-            weights = (one.sha256 for one in files if one.name.endswith(".safetensors"))
+            weights = (file.sha256 for file in files if file.name.endswith(".safetensors"))
             found["teacher"]["targets"] = next(weights)
     written, rows = results.synthetic(artifacts), artifacts.get(SYNTHETIC_ROWS)
     value = recipe.data.synthesize
@@ -195,14 +200,14 @@ def added_facts(recipe: Recipe, artifacts: Artifacts) -> dict[str, Any]:
         }
     replayed, rows = results.replay(artifacts), artifacts.get(REPLAYED_ROWS)
     if replayed is not None and rows is not None:
-        digest = next(one.sha256 for one in rows.files if one.name == REPLAY_FILE)
+        digest = next(file.sha256 for file in rows.files if file.name == REPLAY_FILE)
         read = _sources(artifacts["replay"])
         found["replay"] = {"sources": read, "texts": replayed.texts, "digest": digest}
     return found
 
 
 def _sources(made: Artifact) -> tuple[SourceFacts, ...]:
-    """Return what was read; nothing where no row was, as by a teacher of labelled rows only."""
+    """Return the sources that were read; empty where no row was, as by a teacher of labelled rows only."""
     return tuple(read_json(made, READ)["sources"]) if (made.path / READ).is_file() else ()
 
 
@@ -215,9 +220,9 @@ def _reference(model: Baseline) -> dict[str, str]:
 
 
 def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFacts:
-    """Return which recipe is proved: its digest, those of its sections, and the seed of the training.
+    """Return the digest of a recipe, those of its sections, and the seed of the training.
 
-    `trained` is the same recipe with the setting that its sweep chose, where one was chosen.
+    `trained` is the same recipe with the setting that its sweep chose.
     """
     resolved = resolved_mapping(recipe)
     return {
@@ -228,10 +233,10 @@ def recipe_facts(recipe: Recipe, *, trained: Recipe | None = None) -> RecipeFact
 
 
 def used_versions(recipe: Recipe, versions: Mapping[str, str]) -> dict[str, str]:
-    """Return the versions of what this recipe has a use for: others need not be installed to repeat it."""
+    """Return the versions of the tools that this recipe uses: others need not be installed to repeat it."""
     base, export = base_reference(recipe.base_model), recipe.export
     is_gguf = isinstance(base, PackageRef)
-    # a bundle is read where the file need not be
+    # a bundle is verified where the file need not exist
     if isinstance(base, PathRef):
         is_named = base.path.suffix.lower() == ".gguf" and not base.path.is_dir()
         is_gguf = is_named or base.path.is_file()
@@ -254,17 +259,13 @@ def stage_revisions(artifacts: Artifacts) -> dict[str, int]:
 
 
 def facts_of_data(data: Artifact) -> dict[str, Any]:
-    """Return what a data artifact says was read; of one that older versions left nothing is known."""
-    if (data.path / READ).is_file():
-        found: dict[str, Any] = read_json(data, READ)
-        return found
-    summary = read_json(data, "summary.json")
-    sources = [{"name": one["name"], "sha256": None} for one in summary["sources"]]
-    return {"sources": sources, "rows": summary["rows_read"], "fingerprints": None}
+    """Return which rows were read: `sources`, `rows` and `fingerprints`."""
+    found: dict[str, Any] = read_json(data, READ)
+    return found
 
 
 def split_digests(data: Artifact) -> dict[str, str]:
-    return {one["name"]: one["digest"] for one in read_json(data, "summary.json")["splits"]}
+    return {split["name"]: split["digest"] for split in read_json(data, "summary.json")["splits"]}
 
 
 def config_digest(artifacts: Artifacts) -> str:
@@ -277,11 +278,10 @@ def holdout_metrics(artifacts: Artifacts) -> dict[str, Metric]:
 
 
 def model_digests(artifacts: Artifacts) -> dict[str, Any]:
-    """Return the sha256 of what a run has made so far, as `Accepted` names it.
-
-    Of the answers to the holdout by the form of the model that gave them, of the others by file.
-    """
-    files = {name: {one.name: one.sha256 for one in made.files} for name, made in artifacts.items()}
+    """Return the sha256 of predictions by the form of the model, of other files by name, as far as they are made."""
+    files = {
+        name: {file.name: file.sha256 for file in made.files} for name, made in artifacts.items()
+    }
     answers = {"evaluate": ("holdout", "free"), "verify": ("merged", ONNX, "quantized")}
 
     def below(stage: str, *folders: str) -> dict[str, str]:
@@ -301,26 +301,22 @@ def model_digests(artifacts: Artifacts) -> dict[str, Any]:
     }
 
 
-def verdicts(artifacts: Artifacts) -> dict[str, str]:
-    judges = [name for name in ("gate", "verify") if name in artifacts]
-    return {name: results.verdict(artifacts, name).status.value for name in judges}
-
-
 def holdout_answers(artifacts: Artifacts) -> list[Prediction]:
     return read_predictions(artifacts["evaluate"].file("predictions.holdout.jsonl"))
 
 
 def recorded_facts(recipe: Recipe, metrics: Mapping[str, Metric]) -> dict[str, MetricFacts]:
-    found = metrics.items()
-    return {name: metric_facts(metric) for name, metric in found if _is_recorded(name, recipe)}
+    return {
+        name: metric_facts(metric) for name, metric in metrics.items() if _is_recorded(name, recipe)
+    }
 
 
 def _is_recorded(name: str, recipe: Recipe) -> bool:
-    """Tell whether a lock holds a metric: one of single labels or fields only where the recipe bounds it."""
-    asked = recipe.acceptance, recipe.export
-    names = {one.metric for one in (*asked[0].metrics, *asked[1].thresholds)}
-    names |= {one.metric for one in (*asked[0].over_previous, *asked[1].max_drops)}
-    return "." not in name or name in names
+    """Return whether a lock holds a metric: one of single labels or fields only where the recipe bounds it."""
+    acceptance, export = recipe.acceptance, recipe.export
+    bounds = (*acceptance.metrics, *export.thresholds)
+    drops = (*acceptance.over_previous, *export.max_drops)
+    return "." not in name or name in {bound.metric for bound in (*bounds, *drops)}
 
 
 def metric_facts(metric: Metric) -> MetricFacts:
@@ -331,7 +327,7 @@ def metric_facts(metric: Metric) -> MetricFacts:
 
 
 def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[SeedFacts, ...]:
-    """Return the seeds but the first, whose metrics stand in the lock anyway."""
+    """Return all seeds but the first, whose metrics are `metrics`."""
     return tuple(
         {
             "seed": run.seed,
@@ -348,9 +344,9 @@ def further_seeds(seeds: Seeds | None, recipe: Recipe) -> tuple[SeedFacts, ...]:
 
 def spread_of(seeds: Seeds | None, recipe: Recipe) -> dict[str, SpreadFacts]:
     return {
-        one.metric: {"mean": round(one.mean, ROUND), "deviation": round(one.deviation, ROUND)}
-        for one in (seeds.spread if seeds else ())
-        if _is_recorded(one.metric, recipe)
+        over.metric: {"mean": round(over.mean, ROUND), "deviation": round(over.deviation, ROUND)}
+        for over in (seeds.spread if seeds else ())
+        if _is_recorded(over.metric, recipe)
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether the accepted run of a lock can be true: by its own facts, its answers, the holdout and the gate."""
+"""Contradictions in the accepted run of a lock: among its facts, with its answers, the holdout and the gate."""
 
 import base64
 import hashlib
@@ -23,20 +23,19 @@ from engine.recipe.model import Recipe, Task
 from engine.values import Value, replace
 
 NEAR: Final = 2e-6
-"""Relative, from 1 on: numbers of a lock are rounded to six decimals."""
+"""Largest relative difference of numbers from 1 on: a lock has six decimals."""
 DRAWN: Final = ("low", "high", "p_value", "p_adjusted")
 """Numbers that may be drawn at random by NumPy, whose versions may draw otherwise."""
 LOOSE: Final = 0.03
 ROUNDED: Final = 0.05
-"""Relative, of an error of an estimate, which was taken before the estimate was rounded."""
+"""Largest relative difference of an estimate's error, which was computed before the estimate was rounded."""
 _KEYS: Final = (
     "name", "metric", "direction", "check", "split", "stage", "step", "seed", "label", "form",
 )  # fmt: skip
-_WORDS: Final = ("note",)
 
 
 class Comparing:
-    """One value beside the right one; `by` names what the right one follows from."""
+    """Compares a value with the right one; `by` names what the right one follows from."""
 
     def __init__(
         self, by: str, *, is_exact: bool = True, is_whole: bool = False, near: float = NEAR
@@ -44,23 +43,21 @@ class Comparing:
         self.by, self.is_exact, self.is_whole, self.near = by, is_exact, is_whole, near
 
     def differences(self, path: str, shown: Any, right: Any) -> Iterator[str]:
-        """Yield each value of `right` that `shown` has otherwise, and items of lists that only one of them has."""
+        """Yield each value of `right` that differs in `shown`, and items of lists that only one of them has."""
         if isinstance(right, Mapping) and isinstance(shown, Mapping):
-            names = {**right, **shown} if self.is_whole else right
-            for name in names:
-                if name not in _WORDS:
+            for name in {**right, **shown} if self.is_whole else right:
+                if name != "note":
                     both = shown.get(name), right.get(name)
                     yield from self.differences(f"{path}.{name}", *both)
         elif _is_list(shown) and _is_list(right) and (_has_keys(shown) or _has_keys(right)):
-            here, there = (sorted(map(_key, side)) for side in (shown, right))
-            if here != there:
-                yield self._text(path, here, there)
-                return
             # stable: items with one key, such as a source that is read twice, keep their order
-            for key, *items in zip(
-                here, *(sorted(side, key=_key) for side in (shown, right)), strict=True
-            ):
-                yield from self.differences(f"{path}.{key}", *items)
+            sides = [sorted(side, key=_key) for side in (shown, right)]
+            keys, right_keys = (list(map(_key, side)) for side in sides)
+            if keys != right_keys:
+                yield self._text(path, keys, right_keys)
+                return
+            for key, *both in zip(keys, *sides, strict=True):
+                yield from self.differences(f"{path}.{key}", *both)
         elif _is_list(shown) and _is_list(right) and len(shown) == len(right):
             for at, both in enumerate(zip(shown, right, strict=True)):
                 yield from self.differences(f"{path}.{at}", *both)
@@ -106,19 +103,17 @@ def _key(item: Any) -> str:
 
 BYTES = 4
 HASHES, LIKELIHOODS = "answers", "nats"
-UNREADABLE = "?"
-"""Stands for an output that is no answer of the task; its text is not known any more."""
 
 
 class LockedAnswers(Value):
-    """What the model of a lock answered to the rows of some predictions."""
+    """Answers of a lock's model to the rows of some predictions."""
 
     same: tuple[bool, ...]
-    """Whether each row has the same answer; empty for kinds that have none."""
+    """Whether each row has the same answer; empty for kinds without answers."""
     rows: tuple[Prediction, ...]
-    """Every row; what its hash does not reveal counts as an output that is no answer."""
+    """Every row; an answer that its hash does not reveal counts as an unreadable output."""
     unknown: int = 0
-    """Rows whose answer its hash does not reveal: it is neither today's nor a right one. Of preferences all rows."""
+    """Rows whose answer its hash does not reveal: it is neither today's nor a right one. All rows of preferences."""
 
     @property
     def predictions(self) -> tuple[Prediction, ...] | None:
@@ -145,25 +140,29 @@ def answer_facts(predictions: Sequence[Prediction]) -> AnswerFacts:
 def match_answers(
     recorded: AnswerFacts, predictions: Sequence[Prediction], task: Task
 ) -> LockedAnswers | None:
-    """Compare recorded answers with answers to the same rows; None where they are to others."""
+    """Compare recorded answers with answers to the same rows; None where they are to other rows."""
     ordered = sorted(predictions, key=lambda row: row.id)
     if not has_entries(recorded) or recorded["rows"] != len(ordered):
         return None
-    # the lock holds no ids, which would take more room than the answers: place in the order of
-    # ids is all that pairs them
+    # paired by the order of ids: the lock holds no ids, which would take more room than the answers
     pairs = list(zip(ordered, _entries(recorded), strict=True))
     if recorded["way"] == LIKELIHOODS:
         rebuilt = [
             (replace(row, nats=struct.unpack("<f", entry)[0], margin=None, rejected_nats=None))
             for row, entry in pairs
         ]
-        # which answer of a pair was preferred stands on likelihoods that are not kept
+        # the preferred answer of a pair follows from likelihoods that are not kept
         unknown = sum(row.margin is not None for row in ordered)
         return LockedAnswers(same=(), rows=tuple(rebuilt), unknown=unknown)
     same = tuple(_hash(row.label, row.text) == entry for row, entry in pairs)
     known = [_matching_answer(row, entry, task) for row, entry in pairs]
-    rows = [answer or _unreadable(row) for answer, row in zip(known, ordered, strict=True)]
-    return LockedAnswers(same=same, rows=tuple(rows), unknown=known.count(None))
+    unreadable = (
+        replace(row, label=None, text="?", probability=None, probabilities=()) for row in ordered
+    )
+    rows = tuple(answer or other for answer, other in zip(known, unreadable, strict=True))
+    # with every label tried, a label that was not matched was no answer
+    unknown = 0 if task.spec.answer is AnswerForm.LABEL else known.count(None)
+    return LockedAnswers(same=same, rows=rows, unknown=unknown)
 
 
 def _matching_answer(row: Prediction, entry: bytes, task: Task) -> Prediction | None:
@@ -174,12 +173,7 @@ def _matching_answer(row: Prediction, entry: bytes, task: Task) -> Prediction | 
     for label in dict.fromkeys((row.target, *row.references, *task.labels)):
         if _hash(label, label) == entry:
             return replace(plain, label=label, text=label)
-    # With every label tried, it was no answer.
-    return _unreadable(row) if task.spec.answer is AnswerForm.LABEL else None
-
-
-def _unreadable(row: Prediction) -> Prediction:
-    return replace(row, label=None, text=UNREADABLE, probability=None, probabilities=())
+    return None
 
 
 def _hash(label: str | None, text: str) -> bytes:
@@ -189,11 +183,10 @@ def _hash(label: str | None, text: str) -> bytes:
 
 
 def label_counts(recorded: AnswerFacts, labels: Sequence[str]) -> dict[str | None, int]:
-    """Return how often recorded answers are each label; None counts those that are none of them."""
+    """Return how often each label was answered, to compare with a confusion matrix; None counts other answers."""
     names = {_hash(label, label): label for label in labels}
-    found = Counter(map(names.get, _entries(recorded)))
-    # every label stands in it, also with 0, since it is compared with the columns of a confusion matrix
-    return {label: found[label] for label in (*labels, None)}
+    counts = Counter(map(names.get, _entries(recorded)))
+    return {label: counts[label] for label in (*labels, None)}
 
 
 def _entries(recorded: AnswerFacts) -> list[bytes]:
@@ -202,12 +195,9 @@ def _entries(recorded: AnswerFacts) -> list[bytes]:
 
 
 def has_entries(recorded: AnswerFacts) -> bool:
-    """Whether recorded answers have an entry for each row that they speak of."""
-    try:
-        joined = base64.b64decode(recorded["entries"], validate=True)
-    except ValueError:
-        return False
-    return len(joined) == BYTES * recorded["rows"] and recorded["way"] in (HASHES, LIKELIHOODS)
+    """Return whether recorded answers have an entry for each row."""
+    is_known = recorded["way"] in (HASHES, LIKELIHOODS)
+    return is_known and _size(recorded["entries"]) == BYTES * recorded["rows"]
 
 
 NEAR_NATS: Final = 1e-5
@@ -217,7 +207,7 @@ OF_PROBABILITIES = ("ece", "brier")
 FINGERPRINT = 4
 OTHER_HOLDOUT = "the accepted run was judged on another holdout than the one that is recorded"
 _CLOCKS = timedelta(days=1)
-"""By which the clocks of two machines may differ."""
+"""Largest difference of the clocks of two machines."""
 _accepted = Comparing("an accepted run", is_whole=True).differences
 _seeds = Comparing("the mean of its seeds", is_whole=True).differences
 
@@ -247,19 +237,19 @@ def contradictions(accepted: Accepted) -> Iterator[str]:
         yield from (f"`{part}.{name}` is no sha256" for name in wrong)
     facts = (
         *((part in FILLED and not named, f"`{part}` is empty") for part, named in digests.items()),
-        (accepted.seeds and not spread, f"`spread` is empty beside {len(accepted.seeds)} further seeds"),
-        (marks is not None and _bytes(marks) != FINGERPRINT * rows, f"`fingerprints` are not those of {rows:,} rows"),
+        (accepted.seeds and not spread, f"`spread` is empty in spite of {len(accepted.seeds)} further seeds"),
+        (marks is not None and _size(marks) != FINGERPRINT * rows, f"`fingerprints` are not those of {rows:,} rows"),
         (
-            _bytes(answers["entries"]) != BYTES * answers["rows"],
+            _size(answers["entries"]) != BYTES * answers["rows"],
             f"`answers.entries` are not those of {answers['rows']:,} rows",
         ),
         (answers["rows"] > rows, f"`answers.rows` is {answers['rows']:,} of {rows:,} rows that were read"),
         ("holdout" not in accepted.splits, "`splits` has no `holdout`"),
         (accepted.threads < 1, f"`threads` is {accepted.threads}"),
-        # a time to come would make every stored result look older than the lock, and each run a mere reuse
+        # with a time in the future every stored result would look older than the lock, and each run a mere reuse
         (
             datetime.fromisoformat(accepted.finished) > datetime.now(UTC) + _CLOCKS,
-            f"`finished` is {accepted.finished}, which is still to come",
+            f"`finished` is {accepted.finished}, which is in the future",
         ),
     )  # fmt: skip
     yield from (text for is_wrong, text in facts if is_wrong)
@@ -282,28 +272,28 @@ def lock_contradictions(lock: Lock) -> Iterator[str]:
 
 
 def _spread(accepted: Accepted, name: str) -> SpreadFacts | None:
-    """Return mean and deviation of all seeds, the first of which is `metrics`; None where one has no value."""
+    """Return mean and deviation of all seeds, the first of which is `metrics`; None where a seed has no value."""
     first = accepted.metrics[name]["value"] if name in accepted.metrics else None
-    values: list[Any] = [first, *(one["metrics"].get(name) for one in accepted.seeds)]
+    values: list[Any] = [first, *(seed["metrics"].get(name) for seed in accepted.seeds)]
     if None in values or len(values) < 2:
         return None
     return {"mean": fmean(values), "deviation": stdev(values)}
 
 
-def _bytes(text: str) -> int:
-    """Return how many bytes base64 holds; -1 where it is none."""
+def _size(text: str) -> int:
+    """Return the number of bytes in base64; -1 for another text."""
     try:
-        # without `validate` characters that are none of base64's are skipped in silence
+        # without `validate` other characters are skipped in silence
         return len(base64.b64decode(text, validate=True))
     except ValueError:
         return -1
 
 
 def contradictions_of_recipe(recipe: Recipe, accepted: Accepted) -> Iterator[str]:
-    """Yield what contradicts itself in the accepted run of a lock that this recipe asks for: bounds by the gate."""
+    """Yield the contradictions of an accepted run, also with the bounds of this recipe."""
     yield from contradictions(accepted)
     acceptance = recipe.acceptance
-    # with folds, bounds are kept by the answers to all rows
+    # with folds, bounds are of the answers to all rows
     for bound in () if recipe.splits.folds else acceptance.metrics:
         facts = accepted.metrics.get(bound.metric)
         if facts is None:
@@ -327,7 +317,7 @@ def contradictions_of_recipe(recipe: Recipe, accepted: Accepted) -> Iterator[str
 def contradicted_by_answers(
     accepted: Accepted, before: LockedAnswers, recipe: Recipe
 ) -> dict[str, str]:
-    """Return how each metric that is computed from answers is not the one of the lock; empty text for the same."""
+    """Return how each metric computed from the answers differs from the lock's; empty text where it does not."""
     near = NEAR_NATS if accepted.answers["way"] == LIKELIHOODS else NEAR
     differences = Comparing("the lock's answers", near=near).differences
     values = values_of(before.rows, recipe.task)

@@ -5,15 +5,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.artifacts import results
-from engine.artifacts.results import read_json
 from engine.artifacts.stage import REPLAYED_ROWS, SYNTHETIC_ROWS, TRAINING_ROWS
 from engine.evidence import FactComparison
 from engine.files.digests import SHA256
 from engine.lock import accepted_run
-from engine.lock.accepted_run import INSTRUCTIONS, RANKS, TRAINER, kind_of, read_basis
-from engine.lock.coherence import answer_facts
-from engine.lock.file import Accepted
+from engine.lock.accepted_run import INSTRUCTIONS, RANKS, kind_of
+from engine.lock.file import Accepted, MetricFacts
 from engine.recipe.model import Recipe
 from engine.recipe.text.dump import PINS, base_model_mapping
 from engine.store import Artifact
@@ -26,8 +23,6 @@ IN_ORDER: Final = (
 )  # fmt: skip
 SURROUNDINGS: Final = ("tool version", "hardware", "threads")
 """Parts that may differ although everything else is the same."""
-OPTIONAL: Final = (INSTRUCTIONS, RANKS)
-"""Of the hardware: in the lock of some runs only."""
 DIGITS: Final = 12
 SAME_ROWS: Final = ", with the same rows"
 """What follows the digest of a source that has other bytes than the lock's, and no other row."""
@@ -55,89 +50,109 @@ ADDED: Final[Mapping[str, Mapping[str, str]]] = {
 _SOURCES: Final = {"teacher": "for the teacher", "replay": "that is replayed"}
 
 
+_PLAIN: Final = (
+    ("rows", "data", "rows", None),
+    ("splits", "data", "{} rows", None),
+    ("versions", "tool version", "{}", UNRECORDED),
+    ("trainer", "tool version", "{} of the trainer", None),
+    ("precision", "config", "precision", None),
+    ("threads", "threads", "threads", None),
+    ("config", "config", "backend config", None),
+    ("verdicts", NUMBERS, "verdict of {}", None),
+    ("adapter", NUMBERS, "{}", None),
+    ("predictions", NUMBERS, "answers of {}", None),
+    ("merged", NUMBERS, "merged {}", None),
+    ("files", NUMBERS, "{}", None),
+)
+"""Facts that are compared as they are: their name in `Accepted`, their part, what they are called, and what is shown
+in place of one that the lock lacks."""
+
+
 def compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> tuple[FactComparison, ...]:
     """Return every fact of the lock of which this run has one too, in the order of `IN_ORDER`."""
-    return tuple(sorted(_compared(recipe, locked, now), key=lambda one: IN_ORDER.index(one.part)))
+    return tuple(sorted(_compared(recipe, locked, now), key=lambda fact: IN_ORDER.index(fact.part)))
 
 
 def _compared(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
+    facts = accepted_run.facts_so_far(recipe, now)
     if "data" in now:
-        yield from _data(locked, now["data"])
-    asked = recipe.teacher, recipe.data.synthesize, recipe.data.replay
-    stages = TRAINING_ROWS, SYNTHETIC_ROWS, REPLAYED_ROWS
-    added = accepted_run.added_facts(recipe, now)
-    for kind, wanted, stage in zip(ADDED, asked, stages, strict=True):
-        before: Mapping[str, Any] | None = getattr(locked, kind)
-        yield from compared_rows(kind, before, added.get(kind))
-        name, key = next(iter(ADDED[kind].items()))
-        if before is not None and wanted is None:
-            yield _fact("data", name, _plain(before[key]), None)
-        elif before is None and stage in now:
-            yield _fact("data", name, UNRECORDED, "there")
+        yield from _sources(locked, facts)
+    yield from _added(recipe, locked, facts, now)
     # a pin may be added, since the digests of the files are compared
     references = (locked.base_model["reference"], base_model_mapping(recipe.base_model))
     yield _fact("base model", "reference", *map(_plain, references))
     if "train" in now:
-        yield from _training(recipe, locked, now["train"])
-    revisions = accepted_run.stage_revisions(now)
+        # a lock may name the version of a tool that the recipe does not use
+        installed = now["train"].versions
+        facts["versions"] |= {
+            name: installed[name] for name in locked.versions.keys() & installed.keys()
+        }
+        yield from _base_and_machine(locked, facts)
+    for key, part, called, lacking in _PLAIN:
+        before, found = getattr(locked, key), facts.get(key)
+        if key == "trainer" and not before:
+            continue
+        if found is not None:
+            yield from each_fact(
+                part, before, found, called, lacking=lacking, all_made="verify" in now
+            )
+    revisions = facts["stages"]
     for name in {**locked.stages, **revisions}:
-        what, before_ = f"revision of {name}", locked.stages.get(name, UNRECORDED)
+        what, before = f"revision of {name}", locked.stages.get(name, UNRECORDED)
         if name in revisions:
-            yield _fact("tool version", what, before_, revisions[name])
+            yield _fact("tool version", what, before, revisions[name])
         elif "verify" in now:  # the last stage: no other one is still to come
-            yield _fact(NUMBERS, what, before_, None)
-    if "compile" in now:
-        yield _fact("config", "backend config", locked.config, accepted_run.config_digest(now))
-    seed = results.trained(recipe, now).method.seed
-    yield _fact("config", "method.seed", locked.recipe["seed"], seed)
-    for name, status in accepted_run.verdicts(now).items():
-        yield _fact(NUMBERS, f"verdict of {name}", locked.verdicts.get(name), status)
-    yield from _digests(locked, now)
+            yield _fact(NUMBERS, what, before, None)
+    yield _fact("config", "method.seed", locked.recipe["seed"], facts["recipe"]["seed"])
     if "evaluate" in now:
-        yield from _metrics(locked, accepted_run.holdout_metrics(now), recipe)
-        answers = answer_facts(accepted_run.holdout_answers(now))
-        both = (_sha256(_listed(one)) for one in (locked.answers, answers))
+        # a name with a dot is of one label or field, which a lock records only where the recipe bounds it
+        metrics = {
+            name: metric
+            for name, metric in facts["metrics"].items()
+            if name in locked.metrics or "." not in name
+        }
+        yield from each_fact(NUMBERS, _numbers(locked.metrics), _numbers(metrics), lacking=None)
+        both = (_sha256(_listed(answers)) for answers in (locked.answers, facts["answers"]))
         yield _fact(NUMBERS, "answers", *both)
-    yield from _seeds(recipe, locked, now)
+    yield from _seeds(recipe, locked, facts, now)
 
 
-def _digests(locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
-    digests = accepted_run.model_digests(now)
-    for kind, stage, called in (
-        ("adapter", "train", "{}"),
-        ("predictions", "verify", "answers of {}"),
-        ("merged", "merge", "merged {}"),
-        ("files", "verify", "{}"),
-    ):
-        known = getattr(locked, kind)
-        if stage not in now:
-            known = {name: known[name] for name in known if name in digests[kind]}
-        yield from each_fact(NUMBERS, known, digests[kind], called, lacking=None)
-
-
-def _data(locked: Accepted, data: Artifact) -> Iterator[FactComparison]:
-    found = accepted_run.facts_of_data(data)
-    now = {one["name"]: one["sha256"] for one in found["sources"]}
-    keys = {key for one in found["sources"] for key in one} | set(PINS)
-    marks, ours = locked.fingerprints, found["fingerprints"]
-    for one in locked.sources:
-        name, before, after = one["name"], one["sha256"], now.get(one["name"])
+def _sources(locked: Accepted, facts: Mapping[str, Any]) -> Iterator[FactComparison]:
+    """Compare the bytes of the sources, their pins and the rows that were read from them."""
+    now = {source["name"]: source["sha256"] for source in facts["sources"]}
+    keys = {key for source in facts["sources"] for key in source} | set(PINS)
+    marks, ours = locked.fingerprints, facts["fingerprints"]
+    for source in locked.sources:
+        name, before, after = source["name"], source["sha256"], now.get(source["name"])
         if after is not None:
             fact = _fact("data", name, UNRECORDED if before is None else before, after)
             # other bytes with equal rows, such as other line ends, train the same model: no hindrance, and no equality
             if before is not None and not fact.equal and marks is not None and marks == ours:
                 fact = replace(fact, found=f"{fact.found}{SAME_ROWS}")
             yield fact
-        for key in one.keys() - keys:
+        for key in source.keys() - keys:
             yield _fact("data", f"{key} of {name}", "recorded", None)
-    yield _fact("data", "sources", [one["name"] for one in locked.sources], list(now))
-    yield _fact("data", "rows", locked.rows, found["rows"])
+    yield _fact("data", "sources", [source["name"] for source in locked.sources], list(now))
     if marks is not None and ours is not None:
         yield _fact("data", "fingerprints", _sha256(marks), _sha256(ours))
     elif ours is not None:
         yield _fact("data", "fingerprints", UNRECORDED, "there")
-    splits = accepted_run.split_digests(data)
-    yield from each_fact("data", locked.splits, splits, "{} rows", lacking=None)
+
+
+def _added(
+    recipe: Recipe, locked: Accepted, facts: Mapping[str, Any], now: Artifacts
+) -> Iterator[FactComparison]:
+    """Compare the rows that a teacher, a writer and replayed text added."""
+    asked = recipe.teacher, recipe.data.synthesize, recipe.data.replay
+    stages = TRAINING_ROWS, SYNTHETIC_ROWS, REPLAYED_ROWS
+    for kind, wanted, stage in zip(ADDED, asked, stages, strict=True):
+        before: Mapping[str, Any] | None = getattr(locked, kind)
+        yield from compared_rows(kind, before, facts.get(kind))
+        name, key = next(iter(ADDED[kind].items()))
+        if before is not None and wanted is None:
+            yield _fact("data", name, _plain(before[key]), None)
+        elif before is None and stage in now:
+            yield _fact("data", name, UNRECORDED, "there")
 
 
 def compared_rows(
@@ -160,79 +175,71 @@ def compared_rows(
             yield _fact(part, name, _plain(locked[key]), _plain(now[key]))
 
 
-def _training(recipe: Recipe, locked: Accepted, train: Artifact) -> Iterator[FactComparison]:
-    basis = read_basis(train)
-    files, found = locked.base_model["files"], basis["base_model"]
-    # artifacts of older versions record nothing of the base model
-    for name in sorted({*files, *found} if files and found else ()):
-        yield _fact(kind_of(name), name, files.get(name), found.get(name))
-    if found and not files:
+def _base_and_machine(locked: Accepted, facts: Mapping[str, Any]) -> Iterator[FactComparison]:
+    files, found = locked.base_model["files"], facts["base_model"]["files"]
+    if not files:
         yield _fact("base model", "files", UNRECORDED, f"{len(found)} files")
-    machines: list[Mapping[str, Any]] = [locked.hardware, basis["hardware"]]
-    here, there = ({name: one[name] for name in one if name not in OPTIONAL} for one in machines)
-    yield from each_fact("hardware", here, there)
-    if any(INSTRUCTIONS in one for one in machines):
-        chosen = (one.get(INSTRUCTIONS, "all") for one in machines)
-        yield _fact("hardware", INSTRUCTIONS, *chosen)
-    if any(RANKS in one for one in machines):
-        counts = (int(one.get(RANKS, {}).get("processes", 1)) for one in machines)
-        yield _fact("hardware", "processes", *counts)
-    used = accepted_run.used_versions(recipe, train.versions)
-    versions = {
-        name: one for name, one in train.versions.items() if name in {**used, **locked.versions}
-    }
-    yield from each_fact("tool version", locked.versions, versions)
-    if locked.trainer:
-        called = "{} of the trainer"
-        yield from each_fact("tool version", locked.trainer, basis[TRAINER], called, lacking=None)
-    training = read_json(train, "training.json")
-    yield _fact("config", "precision", locked.precision, training["precision"])
-    yield _fact("threads", "threads", locked.threads, training["threads"])
+    for name in sorted({*files, *found} if files else ()):
+        yield _fact(kind_of(name), name, files.get(name), found.get(name))
+    machines = [dict(locked.hardware), dict(facts["hardware"])]
+    # the lock of some runs has these only
+    if any(INSTRUCTIONS in machine for machine in machines):
+        for machine in machines:
+            machine.setdefault(INSTRUCTIONS, "all")
+    ranks: list[Any] = [machine.pop(RANKS, {}) for machine in machines]
+    if any(ranks):
+        for machine, together in zip(machines, ranks, strict=True):
+            machine["processes"] = int(together.get("processes", 1))
+    yield from each_fact("hardware", *machines)
 
 
-def _metrics(locked: Accepted, measured: Any, recipe: Recipe) -> Iterator[FactComparison]:
-    """Compare each metric of the lock, its interval and its rows; those of all rows that the lock lacks too."""
-    found = accepted_run.recorded_facts(recipe, measured)
-    none = {"value": None, "low": None, "high": None, "n": None}
-    # a name with a dot is of one label or field, which a lock records only where the recipe bounds it
-    for name in {**locked.metrics, **{name: 0 for name in found if "." not in name}}:
-        sides: list[Mapping[str, Any]] = [one.get(name, none) for one in (locked.metrics, found)]
-        ends = (None if one["low"] is None else f"{one['low']} to {one['high']}" for one in sides)
-        yield _fact(NUMBERS, name, *(one["value"] for one in sides))
-        yield _fact(NUMBERS, f"interval of {name}", *ends)
-        yield _fact(NUMBERS, f"rows of {name}", *(one["n"] for one in sides))
+def _numbers(metrics: Mapping[str, MetricFacts]) -> dict[str, Any]:
+    """Return value, interval and rows of each metric, by what they are called."""
+    found: dict[str, Any] = {}
+    for name, metric in metrics.items():
+        low, high = metric["low"], metric["high"]
+        found[name] = metric["value"]
+        found[f"interval of {name}"] = None if low is None else f"{low} to {high}"
+        found[f"rows of {name}"] = metric["n"]
+    return found
 
 
-def _seeds(recipe: Recipe, locked: Accepted, now: Artifacts) -> Iterator[FactComparison]:
+def _seeds(
+    recipe: Recipe, locked: Accepted, facts: Mapping[str, Any], now: Artifacts
+) -> Iterator[FactComparison]:
     """Compare the further seeds that both have; the spread where these are all."""
     if "seeds" not in now:
-        for facts in () if recipe.method.seeds else locked.seeds:
-            yield _fact(NUMBERS, f"seed {facts['seed']}", _listed(facts), UNREPEATED)
+        for seed in () if recipe.method.seeds else locked.seeds:
+            yield _fact(NUMBERS, f"seed {seed['seed']}", _listed(seed), UNREPEATED)
         return
-    found = results.seeds(now)
-    further = {seed["seed"]: seed for seed in accepted_run.further_seeds(found, recipe)}
-    before = {seed["seed"]: seed for seed in locked.seeds}
-    for number in before.keys() & further.keys():
-        sides = (_listed(one[number]) for one in (before, further))
-        yield _fact(NUMBERS, f"seed {number}", *sides)
+    before, further = (
+        {f"seed {seed['seed']}": _listed(seed) for seed in seeds}
+        for seeds in (locked.seeds, facts["seeds"])
+    )
+    for name in before.keys() & further.keys():
+        yield _fact(NUMBERS, name, before[name], further[name])
     if before.keys() == further.keys():
-        spread = accepted_run.spread_of(found, recipe)
-        for name, fact in locked.spread.items():
-            other = _listed(spread.get(name, {}))
-            yield _fact(NUMBERS, f"spread of {name}", _listed(fact), other)
+        for name, spread in locked.spread.items():
+            other = _listed(facts["spread"].get(name, {}))
+            yield _fact(NUMBERS, f"spread of {name}", _listed(spread), other)
 
 
 def each_fact(
     part: str,
-    locked: Mapping[str, Any],
-    found: Mapping[str, Any],
+    locked: Any,
+    found: Any,
     called: str = "{}",
     *,
     lacking: str | None = UNRECORDED,
+    all_made: bool = True,
 ) -> Iterator[FactComparison]:
-    """Compare facts by name; `lacking` stands for those that the lock does not have."""
-    for name in {**locked, **found}:
-        yield _fact(part, called.format(name), locked.get(name, lacking), found.get(name))
+    """Compare a fact, or each of several by name; `lacking` is shown for those that the lock does not have.
+
+    A run that has not made all yet may still make what it lacks.
+    """
+    before, now = (one if isinstance(one, Mapping) else {called: one} for one in (locked, found))
+    for name in {**before, **now} if all_made else now:
+        yield _fact(part, called.format(name), before.get(name, lacking), now.get(name))
 
 
 def _plain(value: Any) -> Any:

@@ -1,8 +1,8 @@
-"""The lock beside a recipe: which rows are held out, and what the accepted run had, used and left.
+"""The lock of a recipe: which rows are held out, and inputs, tools and results of the accepted run.
 
-The first part is written by every run and meant to be committed, so that a redrawn holdout shows in
-review. The second, `accepted`, is written only by a run that was accepted, and stays until another accepted run
-takes its place on purpose. Plain JSON in a fixed order, one fact a line; `schemas/lock.v1.schema.json` describes it.
+Every run writes the first part; it is committed, so that a redrawn holdout shows in review. The second, `accepted`, is
+written by an accepted run only, and kept until another accepted run replaces it on purpose. Plain JSON in a fixed
+order, one fact a line; `schemas/lock.v1.schema.json` describes it.
 """
 
 import errno
@@ -34,9 +34,9 @@ from engine.values import (
 SCHEMA = "lock.v1"
 SUFFIX = ".lock.json"
 SPLITS = ("train", "validation", "holdout")
-"""In the order of the file."""
+"""The order of splits in the file."""
 NONE = "none"
-"""What records call the rows in no split."""
+"""Name of the rows in no split."""
 
 
 Digests = Mapping[str, str]
@@ -44,60 +44,60 @@ Digests = Mapping[str, str]
 
 class RecipeFacts(TypedDict):
     digest: str
-    """Of the resolved recipe."""
+    """Digest of the resolved recipe."""
     sections: Digests
     seed: Count
-    """Of the training."""
+    """Seed of the training."""
 
 
 SourceFacts = Mapping[str, Any]
-"""One source: `name`, the `sha256` of the bytes that were read (None where it is not known), and what pins it."""
+"""One source: `name`, the `sha256` of the bytes that were read (None where it is not known), and its pins."""
 
 
 class ModelFacts(TypedDict):
     reference: Mapping[str, Any]
-    """What the recipe calls it."""
+    """The model as the recipe names it."""
     files: Digests
 
 
 class TeacherFacts(TypedDict):
     reference: Mapping[str, Scalar]
     sources: tuple[SourceFacts, ...]
-    """Of the rows without labels, in recipe order."""
+    """Sources of the rows without labels, in recipe order."""
     rows: Count
-    """Learned from."""
+    """Number of rows that were learned from it."""
     trained: str
-    """sha256 over all rows that were trained on, as those of `splits`: answers included."""
+    """sha256 over all training rows, its answers included, as those of `splits`."""
     targets: NotRequired[str]
-    """sha256 of the teacher's probabilities; left out where only its answers were learned."""
+    """sha256 of the teacher's probabilities; absent where only its answers were learned."""
 
 
 class SyntheticFacts(TypedDict):
     reference: Mapping[str, Scalar]
-    """The model that wrote."""
+    """The model that wrote the rows."""
     judge: Mapping[str, Scalar]
-    """The one that answered the rows; empty for nobody."""
+    """The model that answered them; empty without one."""
     rows: Count
-    """Learned from."""
+    """Number of rows that were trained on."""
     digest: str
-    """sha256 over them."""
+    """sha256 over these rows."""
     trained: str
-    """sha256 over all rows that were trained on, as those of `splits`: these included."""
+    """sha256 over all training rows, these included, as those of `splits`."""
 
 
 class ReplayFacts(TypedDict):
-    """Which general text was trained beside the rows."""
+    """The general text that was trained with the rows."""
 
     sources: tuple[SourceFacts, ...]
-    """In recipe order; empty where the base model wrote it."""
+    """Sources in recipe order; empty where the base model wrote the text."""
     texts: Count
-    """Samples, or blocks of documents."""
+    """Number of samples, or of blocks of documents."""
     digest: str
-    """sha256 over them, as they were trained on."""
+    """sha256 over the texts as they were trained on."""
 
 
 class MetricFacts(TypedDict):
-    """One metric on the holdout, before any merge."""
+    """One metric of the unmerged model on the holdout."""
 
     value: Number | None
     low: Number | None
@@ -111,7 +111,7 @@ class SeedFacts(TypedDict):
     seed: Count
     metrics: Mapping[str, Number | None]
     agreement: Number | None
-    """With the answers of the first seed's model."""
+    """Agreement with the answers of the first seed's model."""
 
 
 class SpreadFacts(TypedDict):
@@ -130,31 +130,31 @@ class AnswerFacts(TypedDict):
 
 
 class Accepted(Value):
-    """What one accepted run proves, by value and by digest. Fields stand in the order of the file."""
+    """What one accepted run proves, by value and by digest, in the order of the file."""
 
     recipe: RecipeFacts
     finished: str
     """UTC: what was built before is not a reproduction."""
     sources: tuple[SourceFacts, ...]
-    """In recipe order."""
+    """Sources in recipe order."""
     rows: Count
-    """That were read."""
+    """Number of rows that were read."""
     fingerprints: str | None
-    """Base64 of four bytes for each of them, sorted; None for too many rows."""
+    """Base64 of four bytes for each row, sorted; None for too many rows."""
     splits: Digests
-    """Of each split's rows, by name."""
+    """Digest of the rows of each split."""
     base_model: ModelFacts
     config: str
     """sha256 of the compiled config."""
     precision: str
     threads: Count
     hardware: Mapping[str, Scalar | Mapping[str, Scalar]]
-    """With `world`, the processes that trained together, where there were several."""
+    """The machine; with `world`, the processes that trained together, where there were several."""
     versions: Mapping[str, str]
     stages: Mapping[str, Count] = field(default_factory=dict)
     """The revision of each stage's code, by its name; empty in locks of older versions."""
     verdicts: Mapping[str, str]
-    """Of the gates, by stage."""
+    """Verdicts of the gates, by stage."""
     metrics: Mapping[str, MetricFacts]
     seeds: tuple[SeedFacts, ...]
     """The further seeds of `method.seeds`."""
@@ -163,7 +163,7 @@ class Accepted(Value):
     predictions: Digests
     """sha256 of each file of predictions."""
     adapter: Digests
-    """sha256 of each file that was trained: the adapter's, or the whole model's."""
+    """sha256 of each file of the adapter, or of the fully trained model."""
     merged: Digests
     files: Digests
     """sha256 of each exported file."""
@@ -174,7 +174,7 @@ class Accepted(Value):
     replay: ReplayFacts | None = None
     """None without replayed text, and in locks of older versions."""
     trainer: Mapping[str, str] = field(default_factory=dict)
-    """Versions of all that stood in the environment which trained, where it was one of its own."""
+    """Versions of all packages in the environment that trained, where it was a separate one."""
 
 
 def sources(accepted: Accepted) -> Iterator[SourceFacts]:
@@ -194,14 +194,14 @@ class LockedSplit(Value):
     Locks without `left_out` may hold those rows here, which are then more than `rows`.
     """
     left_out: str | None = None
-    """As `members`, of rows that were drawn for it and that a check or a weight left out; None for no such row.
+    """As `members`, of rows that were drawn for the split and dropped by a check or a weight; None for no such row.
 
-    They stay recorded, so that the next run draws nothing in their place; a row whose place another one took is unused.
+    They stay recorded, so that the next run draws no others instead; a row that another one replaced is unused.
     """
 
 
 class LockedFirewall(Value):
-    """The proof that the holdout stands apart: as `engine.evidence.Firewall`."""
+    """The proof that the holdout is separate from training rows, as `engine.evidence.Firewall`."""
 
     method: str
     similarity: Number
@@ -212,47 +212,44 @@ class LockedFirewall(Value):
 
 
 class Wear(Value):
-    looks: Count
-    """Runs in which a trained model was asked it, or a verdict formed on it."""
-    redraws: Count
-    """How often another holdout took its place."""
-
-
-UNUSED = Wear(looks=0, redraws=0)
+    looks: Count = 0
+    """Runs in which a trained model was evaluated on it, or a verdict formed on it."""
+    redraws: Count = 0
+    """How often another holdout replaced it."""
 
 
 class Lock(Value):
     recipe: str
-    """Its name; only for people."""
+    """Name of the recipe; only for people."""
     draw: Mapping[str, Scalar]
-    """What decides which rows are held out, by recipe key: JSON scalars."""
+    """The settings that decide which rows are held out, by recipe key."""
     inputs: str
-    """Digest of everything that the splits were made from, without the record they were held to."""
+    """Digest of everything that the splits were made from, except the record of earlier splits."""
     drawn_with: str | None
-    """Digest of the record that the splits were held to; None for a fresh draw."""
+    """Digest of the record that the splits had to keep; None for a fresh draw."""
     splits: Mapping[str, LockedSplit]
     unused: str | None
     """Base64 of the sorted keys of the rows in no split; None where training rows are not recorded."""
     firewall: LockedFirewall | None
     """None where nothing is held out."""
-    holdout: Wear = UNUSED
+    holdout: Wear = Wear()
     accepted: Accepted | None = None
     """None before a run was accepted."""
 
     def members(self) -> dict[str, str]:
-        """The recorded keys, as `engine.data.membership` writes them; those of no split as `none`."""
+        """Return the recorded keys as `engine.data.membership` writes them; those of no split as `none`."""
         found = {name: split.members for name, split in self.splits.items()} | {NONE: self.unused}
         found |= {f"{name}{LEFT_OUT}": split.left_out for name, split in self.splits.items()}
         return {name: members for name, members in found.items() if members is not None}
 
 
 def lock_path(recipe_file: Path) -> Path:
-    """Where the lock of a recipe stands: `reviews.yaml` has `reviews.lock.json` beside it."""
+    """Return the path of a recipe's lock: that of `reviews.yaml` is `reviews.lock.json` in the same folder."""
     return recipe_file.with_name(f"{recipe_file.stem}{SUFFIX}")
 
 
 def read_lock(path: Path, read: Callable[[], str] | None = None) -> Lock | None:
-    """The lock at `path`, or None when there is no file; `read` gives its text where that is not the disk's.
+    """Return the lock at `path`, or None without a file; `read` returns its text where it is not read from the disk.
 
     DataError: the file cannot be read, is not JSON, or is not a lock of this version.
     """
@@ -268,7 +265,7 @@ def read_lock(path: Path, read: Callable[[], str] | None = None) -> Lock | None:
 
 
 def lock_from_text(path: Path, text: str) -> Lock:
-    """The lock that `text` holds, which stood at `path` at some time. Raises as `read_lock` does."""
+    """Return the lock in `text`, which may be an earlier content of `path`. Raises as `read_lock` does."""
     try:
         data = parse_json(text)
     except ValueError as error:
@@ -279,11 +276,9 @@ def lock_from_text(path: Path, text: str) -> Lock:
 
 
 def write_lock(path: Path, lock: Lock) -> bool:
-    """Write the lock when it differs from what stands there: aside, then renamed; tell whether it was written.
+    """Write the lock where the file differs, and return whether it was written. A link is replaced, never followed.
 
-    A link at `path` is replaced, never followed.
-
-    OSError: the folder cannot be written; EFBIG where the lock would be larger than what is read again.
+    OSError: the folder cannot be written; EFBIG where the lock would be too large to be read again.
     """
     text = lock_text(lock)
     if len(text.encode()) > MAX_BYTES:
@@ -295,30 +290,27 @@ def write_lock(path: Path, lock: Lock) -> bool:
 
 
 def lock_text(lock: Lock) -> str:
-    """The file's text: the same for the same lock, whatever order its parts were made in."""
+    """Return the text of the file: the same for the same lock, whatever order its parts were made in."""
     plain: dict[str, Any] = {"schema": SCHEMA, **to_json(lock)}
     plain["draw"] = dict(sorted(lock.draw.items()))
-    # what older versions did not know, or a run did not have, is left out, as they wrote it
+    # facts that a run, or an older version, did not have are left out
     if (accepted := plain.pop("accepted")) is not None:
-        # In the order of the tools where it was built here, sorted where the store gave it: two machines
-        # write the same file.
         accepted["versions"] = dict(sorted(accepted["versions"].items()))
         optional = ("stages", "teacher", "synthetic", "replay", "trainer")
         plain["accepted"] = {
             name: fact for name, fact in accepted.items() if fact or name not in optional
         }
-    plain["splits"] = {
-        name: {key: value for key, value in split.items() if key != "left_out" or value is not None}
-        for name in SPLITS
-        if (split := plain["splits"].get(name)) is not None
-    }
+    plain["splits"] = {name: plain["splits"][name] for name in SPLITS if name in plain["splits"]}
+    for split in plain["splits"].values():
+        if split["left_out"] is None:
+            del split["left_out"]
     return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
 
 
 def _parse(path: Path, data: Any) -> Lock:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         is_named = isinstance(data, dict) and "schema" in data
-        named = f": it says {brief(data['schema'])}" if is_named else ""
+        named = f": its schema is {brief(data['schema'])}" if is_named else ""
         raise DataError.one(
             "D381",
             f"`{path.name}` is not a lock that this version writes{named}",
@@ -345,7 +337,7 @@ def _parse(path: Path, data: Any) -> Lock:
     if wrong:
         raise DataError.one(
             "D382",
-            f"`{path.name}` does not hold what a lock holds: {wrong}",
+            f"`{path.name}` is not a valid lock: {wrong}",
             hint=how_to_restore(path),
         )
     return lock
@@ -362,12 +354,12 @@ def _unreadable(path: Path, why: str) -> DataError:
     return DataError.one(
         "D380",
         f"cannot read `{path.name}`: {why}",
-        hint=f"keep one side of a merge conflict whole; otherwise {how_to_restore(path)}",
+        hint=f"keep one complete side of a merge conflict; otherwise {how_to_restore(path)}",
     )
 
 
 def how_to_restore(path: Path) -> str:
-    """The hint of every error that names an unusable lock: git has the file, and nothing else has its holdout."""
+    """Return the hint of errors of an unusable lock: only git may still have the recorded holdout."""
     return (
         f"`git checkout -- {as_argument(path)}` restores the committed lock; without the file the next run draws "
         "and records another holdout"

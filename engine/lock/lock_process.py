@@ -1,7 +1,7 @@
-"""A process apart that alone writes the lock beside a recipe, for a verb that has given its project up.
+"""A separate process that alone writes the lock of a recipe, for a verb that has given up writing in the project.
 
-The folder of a recipe is often the top of a repository: whoever may write there may write its hooks and its rows. This
-process writes one file and reads nothing else; what it is asked for comes from the run, whose result a lock is.
+The folder of a recipe is often the top of a repository: a process that may write there may write its hooks and its
+rows. This process writes one file and reads nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import EnvironmentProblem
 from engine.files.reading import parse_json, read_text
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def answer(lock: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """Return what comes of one request: an answer, or number and words of why there is none."""
+    """Return the answer to one request, or number and words of the error."""
     try:
         if "write" in request:
             return {"answer": replace_text(lock, request["write"])}
@@ -48,19 +48,14 @@ if __name__ == "__main__":
     main()
 
 
-WRITER: Final = "engine.lock.lock_process"
-
-
 @dataclass(slots=True, kw_only=True)
 class LockProcess:
-    """The process, as the one that it works for sees it."""
-
     lock: Path
     child: Child
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def ask(self, **request: Any) -> Any:
-        """Return the text of the lock for `read`, whether it was written for `write`. OSError as of a file."""
+        """Return the text of the lock for `read`, for `write` whether it was written. OSError as of a file."""
         with self._turn:
             try:
                 self.child.send(f"{json.dumps(request)}\n")
@@ -68,7 +63,7 @@ class LockProcess:
             except BrokenPipeError:
                 line = ""
         if not line:
-            raise OSError(errno.EPIPE, "the process that writes it has ended", self.lock.name)
+            raise OSError(errno.EPIPE, "the process that writes the lock has ended", self.lock.name)
         found = parse_json(line)
         if "answer" in found:
             return found["answer"]
@@ -79,7 +74,7 @@ _begun: dict[Path, LockProcess] = {}
 
 
 def apart_for(lock: Path) -> LockProcess | None:
-    """Return the process that reads and writes this lock in the place of this one."""
+    """Return the process that reads and writes this lock; None where this process does."""
     return _begun.get(_absolute(lock))
 
 
@@ -88,8 +83,8 @@ def begin(lock: Path, held: ExitStack) -> None:
     from engine.process import start as processes  # light verbs start none
     from engine.process.policies import rights_of
 
-    place, command = _absolute(lock), processes.module(WRITER)
-    command = command(str(place))
+    place = _absolute(lock)
+    command = processes.module("engine.lock.lock_process")(str(place))
     try:
         child = processes.start(
             command,
@@ -104,7 +99,7 @@ def begin(lock: Path, held: ExitStack) -> None:
         raise EnvironmentProblem.one(
             "X867", f"the process that writes the lock cannot be started: {error.strerror}"
         ) from error
-    # Not by a signal: once this process is confined, it may not send one.
+    # not by a signal: a confined process may not send one
     held.callback(child.end_input)
     _begun[place] = LockProcess(lock=place, child=child)
     held.callback(_begun.clear)

@@ -1,4 +1,4 @@
-"""How a run stands to the lock beside its recipe: it repeats it, renews it, or has nothing to do with it."""
+"""How a run follows the lock of its recipe: it repeats it, renews it, or is of another recipe."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -35,16 +35,18 @@ from engine.store.records import Runs
 from engine.values import Value, replace
 
 Artifacts = Mapping[str, Artifact]
-ON_PURPOSE = "if it is meant, run it with --update-lock: an accepted run then renews the lock"
+ON_PURPOSE = (
+    "if the change is intended, run it with --update-lock: an accepted run then renews the lock"
+)
 
 
 def changed_since(recipe: Recipe, accepted: Accepted) -> tuple[str, ...]:
-    """Return the sections of the recipe that ask for something else than the lock's; none for the same."""
+    """Return the sections of the recipe that differ from those of the lock."""
     now = recipe_facts(recipe)
     changed = list(changed_sections(accepted.recipe["sections"], now["sections"]))
     pins = accepted.base_model["reference"], base_model_mapping(recipe.base_model)
-    # a pin that was added or taken away is no change: the lock has the digests of the files
-    both = [{one.get(pin) for one in pins} for pin in ("revision", "sha256")]
+    # a pin that was added or removed is no change: the lock has the digests of the files
+    both = [{reference.get(pin) for reference in pins} for pin in ("revision", "sha256")]
     if "base_model" not in changed and any(len(values) > 1 and all(values) for values in both):
         changed.append("base_model")
     if not changed and accepted.recipe["digest"] != now["digest"]:
@@ -59,12 +61,12 @@ class InputCheck(Value):
     frozen: bool = False
 
     def before(self, stage: str, progress: Progress, *, reused: bool) -> None:
-        """Compare the base model, once it is there and before anything is trained. StageError D388."""
+        """Compare the base model before anything is trained. StageError D388."""
         ref = self.recipe.base_model
         if isinstance(ref, PathRef) and ref.path.is_dir():
             if stage == "baseline":
                 self._base_model(ref.path)
-        # what is pinned is the same one; of what is made of another model, or of the rows, the result is compared
+        # a pinned model is the same; a model made from another one, or from the rows, is compared as a result
         elif stage == "train" and not reused and isinstance(ref, PathRef | HubRef):
             if isinstance(ref, HubRef) and ref.revision is not None:
                 return
@@ -74,7 +76,7 @@ class InputCheck(Value):
             self._base_model(folder, weights_only=isinstance(ref, PathRef))
 
     def after(self, stage: str, artifacts: Artifacts, progress: Progress) -> None:
-        """Compare what a stage made. DataError D387; with `--frozen` RecipeError D389 for another config or code."""
+        """Compare the result of a stage. DataError D387; with `--frozen` RecipeError D389: another config or code."""
         now, locked = stage_revisions(artifacts).get(stage), self.accepted.stages.get(stage)
         if self.frozen and now is not None and now != locked:
             raise RecipeError.one(
@@ -83,25 +85,7 @@ class InputCheck(Value):
                 hint="install the version of slm-recipe that the lock names, or run it without --frozen",
             )
         if stage == "data":
-            found, splits = facts_of_data(artifacts["data"]), split_digests(artifacts["data"])
-            digests = {one["name"]: one["sha256"] for one in found["sources"]}
-            changed = [
-                one["name"]
-                for one in (self.accepted.sources if self.frozen else ())
-                if (before := one["sha256"])
-                and digests.get(one["name"], before) not in (None, before)
-            ]
-            other = [
-                name for name, digest in self.accepted.splits.items() if splits.get(name) != digest
-            ]
-            marks = {self.accepted.fingerprints, found["fingerprints"]} - {None}
-            if changed or other or len(marks) > 1:
-                self._name_the_row(progress)
-            if changed:
-                what = f"--frozen: `{changed[0]}` has other bytes, with the same rows"
-                raise _other_data(what, "")
-            if other:
-                raise _other_data(f"{' and '.join(other)} hold other rows", "")
+            self._data(artifacts["data"], progress)
         elif (
             stage == "compile" and self.frozen and config_digest(artifacts) != self.accepted.config
         ):
@@ -111,33 +95,44 @@ class InputCheck(Value):
                 hint="run it on the kind of device that the lock names, or without --frozen",
             )
 
-    def _name_the_row(self, progress: Progress) -> None:
-        """Read the sources again and name the first row that the lock does not have; nothing if all are its."""
-        if self.accepted.fingerprints is None:
-            return
-        fetched = fetch_all(self.recipe.data.sources, self.cached, progress)
-        found = differing(read_all(fetched, progress), self.accepted.fingerprints)
-        if not found.rows:
-            return
-        if not found.first:
-            gone = f"{several(found.gone, 'row')} of the lock {'is' if found.gone == 1 else 'are'} gone"
-            raise _other_data(gone, "")
-        differ = several(found.rows, "row differs", "rows differ")
-        raise _other_data(f"{differ}, first at {found.first}", found.first)
+    def _data(self, data: Artifact, progress: Progress) -> None:
+        locked, now, splits = self.accepted, facts_of_data(data), split_digests(data)
+        digests = {source["name"]: source["sha256"] for source in now["sources"]}
+        changed = [
+            source["name"]
+            for source in (locked.sources if self.frozen else ())
+            if (before := source["sha256"])
+            and digests.get(source["name"], before) not in (None, before)
+        ]
+        other = [name for name, digest in locked.splits.items() if splits.get(name) != digest]
+        is_other = now["fingerprints"] is not None and locked.fingerprints != now["fingerprints"]
+        if locked.fingerprints is not None and (changed or other or is_other):
+            # read again, to name the first row that the lock does not have
+            fetched = fetch_all(self.recipe.data.sources, self.cached, progress)
+            rows = differing(read_all(fetched, progress), locked.fingerprints)
+            if rows.first:
+                differ = several(rows.rows, "row differs", "rows differ")
+                raise _other_data(f"{differ}, first at {rows.first}", rows.first)
+            if rows.rows:
+                are = "is" if rows.gone == 1 else "are"
+                raise _other_data(f"{several(rows.gone, 'row')} of the lock {are} gone")
+        if changed:
+            raise _other_data(f"--frozen: `{changed[0]}` has other bytes, with the same rows")
+        if other:
+            raise _other_data(f"{' and '.join(other)} hold other rows")
 
     def _base_model(self, folder: Path, *, weights_only: bool = False) -> None:
-        """Compare the files of a model folder; of one that was made here, what the tools write beside is left out."""
+        """Compare the files of a model folder; of a model that was made here only its weights."""
         locked = self.accepted.base_model["files"]
         if not folder.is_dir() or not locked:
             return
-        found = base_files(folder)
-        # the model's own files before the tokenizer's: what is named first is taken for the cause
-        for name in sorted({*locked, *found}, key=lambda name: (kind_of(name), name)):
-            if locked.get(name) == found.get(name):
+        now = base_files(folder)
+        # the model's own files before the tokenizer's: the file that is named first is taken for the cause
+        for name in sorted({*locked, *now}, key=lambda name: (kind_of(name), name)):
+            is_compared = name.endswith(".safetensors") or not weights_only
+            if not is_compared or locked.get(name) == now.get(name):
                 continue
-            if weights_only and not name.endswith(".safetensors"):
-                continue
-            how = "differs" if name in locked and name in found else "is not there"
+            how = "is not there" if name not in now else "differs"
             how = "is not in the lock" if name not in locked else how
             raise StageError.one(
                 "D388",
@@ -147,51 +142,50 @@ class InputCheck(Value):
             )
 
 
-def _other_data(what: str, origin: str) -> DataError:
+def _other_data(what: str, origin: str = "") -> DataError:
     file, _, line = origin.rpartition(":")
     return DataError.one(
         "D387",
         f"the data is not the data of the lock: {what}",
         path="data.sources",
         place=(Place(file=file, line=int(line)) if file and line.isdecimal() else None),
-        hint=f"take the lock's rows back; {ON_PURPOSE}",
+        hint=f"restore the lock's rows; {ON_PURPOSE}",
     )
 
 
 class LockOptions(Value):
     frozen: bool = False
-    """Refuse what the lock does not cover."""
+    """Refuse whatever the lock does not cover."""
     update: bool = False
-    """Go on whatever the lock says, and renew it where the run is accepted."""
+    """Continue in spite of differences, and renew the lock where the run is accepted."""
 
 
 PLAIN = LockOptions()
-TAKE_BACK = "take the lock back from version control"
+TAKE_BACK = "restore the lock from version control"
 
 
 class LockPolicy(Value):
     recipe: Recipe
     accepted: Accepted | None
-    """None where nothing was accepted yet, or where the lock is renewed."""
+    """The accepted run of the lock; None before the first one, and where the lock is renewed."""
     changed: tuple[str, ...]
-    """Sections of the recipe that ask for something else than the lock's."""
+    """Sections of the recipe that differ from those of the lock."""
     options: LockOptions
 
     @property
     def repeats(self) -> Accepted | None:
         return None if self.changed else self.accepted
 
-    def proved(self, artifacts: Mapping[str, Artifact], device: Device) -> Accepted | None:
+    def proved(self, artifacts: Mapping[str, Artifact]) -> Accepted | None:
         """Return what an accepted run writes into the lock; None where that stays as it is.
 
-        A run that repeats the lock changes nothing of it, but for further seeds that the recipe asks for
-        and the lock does not have, where the model is the lock's.
+        A run that repeats the lock only adds further seeds of the recipe, where the model is the lock's.
         """
         locked = self.repeats
         known = {seed["seed"] for seed in locked.seeds} if locked else set()
         if locked and not set(self.recipe.method.seeds) - known:
             return None
-        found = accepted_of(self.recipe, artifacts, device)
+        found = accepted_of(self.recipe, artifacts)
         if locked is None:
             return found
         if (found.adapter, found.files) != (locked.adapter, locked.files):
@@ -199,21 +193,18 @@ class LockPolicy(Value):
         return replace(locked, seeds=found.seeds, spread=found.spread)
 
     def device(self, found: Device) -> Device:
-        """Return the device with the threads of the lock, and its precision where the recipe says `auto`.
+        """Return the device with the threads of the lock, and its precision where that is `auto` in the recipe.
 
-        On a CPU any precision works, natively or not; on others their own stays.
+        On a CPU any precision works, natively or not; other devices keep their own.
         """
         if (locked := self.repeats) is None:
             return found
         # another number of threads adds in another order, which changes bits
         held = replace(found, held_threads=locked.threads)
         is_cpu = found.kind == "cpu" and locked.hardware.get("device") == "cpu"
-        if (
-            self.recipe.backend.precision == "auto"
-            and is_cpu
-            and locked.precision in ("bf16", "fp32")
-        ):
-            # `Device.precision` answers `auto` by this flag
+        is_auto = self.recipe.backend.precision == "auto"
+        if is_auto and is_cpu and locked.precision in ("bf16", "fp32"):
+            # `Device.precision` resolves `auto` by this flag
             return replace(held, bf16=locked.precision == "bf16")
         return held
 
@@ -232,14 +223,14 @@ class LockPolicy(Value):
         error: EngineError | None,
         runs: Runs,
     ) -> Reproduction | None:
-        """Return how the run compares; None without anything to compare with. `runs` are those before it."""
+        """Return how the run compares with the lock; None without an accepted run. `runs` are those before it."""
         if self.accepted is None:
             return None
         from engine.lock import reproduction  # a plan repeats nothing
 
         if self.changed:
             return reproduction.another_recipe(self.changed)
-        # what earlier runs of this user made that repeated nothing
+        # keys of results that earlier runs of this user made without repeating a lock
         originals = frozenset(
             stage["key"]
             for _, record in runs.ours(self.recipe.name)
@@ -262,17 +253,17 @@ class LockPolicy(Value):
     def exit_code(self, code: ExitCode, found: Reproduction | None) -> ExitCode:
         """Return 1 for a frozen run that was accepted and did not make the lock's model again; else `code`.
 
-        Results of the store are none: nothing was computed, so nothing was reproduced.
+        Results of the store reproduce nothing, since nothing was computed.
         """
         failed = found is not None and found.verdict in (Repeat.NOT, Repeat.REUSED)
-        # a code that is there already says more: the gate refused, or a stage failed
+        # another code has precedence: the gate refused, or a stage failed
         return ExitCode.REFUSED if self.options.frozen and failed and not code else code
 
 
 def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:
-    """Return how a run of the recipe stands to its lock.
+    """Return how a run of the recipe follows its lock.
 
-    DataError: the lock cannot be read. RecipeError: D389, with every reason: `options.frozen`, and the lock does not
+    DataError: the lock cannot be read. RecipeError D389, with every reason: `options.frozen`, and the lock does not
     cover the run.
     """
     lock = read_lock(lock_path(recipe.file))
@@ -287,12 +278,12 @@ def lock_policy(recipe: Recipe, options: LockOptions) -> LockPolicy:
         )
         if problems:
             raise RecipeError(problems)
-    # a lock that is to be renewed is nothing to be compared with
+    # a lock that is to be renewed is not compared
     return replace(policy, accepted=None, changed=()) if options.update else policy
 
 
 def lock_line(policy: LockPolicy, sources: Sequence[Mapping[str, Any]]) -> str:
-    """Return what a run would make of the lock, for the plan; empty where it holds no accepted run."""
+    """Return the line of the plan about the lock; empty without an accepted run."""
     if policy.accepted is None:
         return ""
     if policy.changed:
@@ -301,17 +292,17 @@ def lock_line(policy: LockPolicy, sources: Sequence[Mapping[str, Any]]) -> str:
         return f"its accepted run contradicts itself: {wrong}"
     day = policy.accepted.finished.partition("T")[0]
     pairs = zip(sources, policy.accepted.sources, strict=False)
-    local = [(now["sha256"], before["sha256"]) for now, before in pairs if set(now) == {"sha256"}]
+    local = ((now["sha256"], before["sha256"]) for now, before in pairs if set(now) == {"sha256"})
     if any(before is not None and now != before for now, before in local):
         return f"the data are not those of the run accepted on {day}: a run stops, unless --update-lock"
     return f"the run is compared with the one accepted on {day}"
 
 
 def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]:
-    """What the lock does not cover: the problem, its key and what to do."""
+    """Yield what the lock does not cover: the problem, its key and what to do."""
     recipe, accepted = policy.recipe, policy.accepted
-    for one in moving_references(recipe):
-        yield f"it can move: {one.message}", one.path, "pin it: recipe pin RECIPE"
+    for reference in moving_references(recipe):
+        yield f"it can move: {reference.message}", reference.path, "pin it: recipe pin RECIPE"
     run = f"recipe run {as_argument(recipe.file)}"
     if accepted is None:
         what = "holds no accepted run" if path.exists() else "is not there"
@@ -319,34 +310,33 @@ def _uncovered(policy: LockPolicy, path: Path) -> Iterator[tuple[str, str, str]]
         return
     if policy.changed:
         changed = ", ".join(policy.changed)
-        hint = f"take back the change, or accept the changed recipe: {run}"
+        hint = f"undo the change, or accept the changed recipe: {run}"
         yield f"`{path.name}` proves another recipe: {changed} changed since", "", hint
     else:
         for wrong in contradictions_of_recipe(recipe, accepted):
             yield f"`{path.name}` contradicts itself: {wrong}", "", TAKE_BACK
-    # digests leave the seed out, since another seed is the same recipe; a frozen run has to give the same model
+    # another seed is the same recipe by its digests, but a frozen run has to give the same model
     seed = accepted.recipe["seed"]
     if seed not in [method.seed for method in methods_of(recipe)]:
         message = f"{recipe.method.seed} is not the lock's seed {seed}"
         yield message, "method.seed", f"write `seed: {seed}`"
     asked = recipe.method.seeds
-    if further := [one["seed"] for one in accepted.seeds if one["seed"] not in asked]:
+    if further := [facts["seed"] for facts in accepted.seeds if facts["seed"] not in asked]:
         listed = ", ".join(map(str, [*asked, *further]))
         message = f"`{path.name}` has numbers of further seeds, which this run would not train"
         yield message, "method.seeds", f"write `seeds: [{listed}]`"
-    now = tool_versions()
     for what in missing_facts(recipe, accepted):
         hint = f"accept it anew: {run} --update-lock"
-        yield f"`{path.name}` says nothing of {what}, so it does not cover it", "", hint
+        yield f"`{path.name}` does not record {what}, so it does not cover it", "", hint
+    now = tool_versions()
     for name, version in accepted.versions.items():
         if now.get(name) != version:
-            found = now.get(name) or "is not installed"
-            hint = (
-                f"use Python {version}" if name == "python" else f"pip install '{name}=={version}'"
-            )
-            yield f"{name} {found}, the lock has {version}", "", hint
+            installed = now.get(name) or "is not installed"
+            hint = f"pip install '{name}=={version}'"
+            hint = f"use Python {version}" if name == "python" else hint
+            yield f"{name} {installed}, the lock has {version}", "", hint
     yield from _uncovered_trainer(recipe, accepted)
-    device, locked = policy.device(detect_device()).kind, accepted.hardware.get("device")
+    device, locked = detect_device().kind, accepted.hardware.get("device")
     if locked is not None and locked != device:
         yield f"this device is {device}, the lock's is {locked}", "", f"run it on {locked}"
 
@@ -363,14 +353,14 @@ def missing_parts(accepted: Accepted) -> Iterator[str]:
     """Yield the facts that every accepted run records, and this one lacks, whatever the machine."""
     if accepted.fingerprints is None and accepted.rows <= RECORDED_ROWS:
         yield "the rows that were read (`fingerprints`)"
-    unread = [one["name"] for one in accepted.sources if one["sha256"] is None]
+    unread = [source["name"] for source in accepted.sources if source["sha256"] is None]
     if unread or not accepted.sources:
         yield f"the bytes of {', '.join(unread) or 'any source'}"
     parts = {
         "stages": "the revisions of the engine's stages",
         "hardware": "the machine",
         "merged": "the files of the merged model",
-        "files": "the files that leave",
+        "files": "the exported files",
     }
     yield from (f"{what} (`{name}`)" for name, what in parts.items() if not getattr(accepted, name))
     if not accepted.base_model["files"]:

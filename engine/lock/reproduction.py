@@ -39,17 +39,17 @@ from engine.values import Value, bounds, decimal, replace
 Artifacts = Mapping[str, Artifact]
 MAKERS = ("train", "merge", "quantize")
 WRONG_INPUT = {"D387": "data", "D388": "base model"}
-"""Codes of what stops a run early, and what they say of."""
+"""Codes that stop a run early, and the input that they are about."""
 FEW = 5
 NEAR_PROBABILITIES = 1e-3
-"""Of its size, by which a metric of probabilities may be off where the same model computes it again."""
+"""Largest relative difference of a metric of probabilities that the same model computes again."""
 UNFINISHED = {
     "stopped": "the run was stopped as asked",
     "failed": "the run could not finish",
     "interrupted": "the run was interrupted",
     "baseline_passes": "a baseline passes, so nothing was trained",
-    "not_reviewed": "people have not looked at enough synthetic rows, so nothing was trained",
-    "nothing_added": "no row that another model was asked for is left, so nothing was trained",
+    "not_reviewed": "people have not reviewed enough synthetic rows, so nothing was trained",
+    "nothing_added": "no row of the teacher or writer remains, so nothing was trained",
     "teacher_no_better": "the teacher is no better than a cheap baseline, so nothing was trained",
 }
 
@@ -62,7 +62,7 @@ class RepeatedRun(Value):
     outcome: str
     error: EngineError | None
     originals: Container[str] = ()
-    """Keys of what earlier runs of this user made without repeating a lock."""
+    """Keys of results that earlier runs of this user made without repeating a lock."""
 
 
 def another_recipe(changed: Sequence[str]) -> Reproduction:
@@ -77,7 +77,7 @@ def another_recipe(changed: Sequence[str]) -> Reproduction:
 def reproduction_of(run: RepeatedRun) -> Reproduction:
     for problem in run.error.problems if run.error else ():
         if part := WRONG_INPUT.get(problem.code):
-            # D388 speaks of both, since the tokenizer's files are among the base model's
+            # D388 is about both, since the tokenizer's files are among the base model's
             part = "tokenizer" if problem.message.startswith("the tokenizer") else part
             return Reproduction(
                 verdict=Repeat.NOT,
@@ -85,9 +85,9 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
                 first_difference=f"{part}: {problem.message}",
             )
     facts = compared(run.recipe, run.accepted, run.artifacts)
-    first = next((f"{one.part}: {_change(one)}" for one in facts if not one.equal), "")
+    first = next((f"{fact.part}: {_change(fact)}" for fact in facts if not fact.equal), "")
     wrong_lock = _contradictions(run)
-    found = Reproduction(
+    repeat = Reproduction(
         verdict=Repeat.UNFINISHED,
         summary="; ".join(
             [f"not compared to the end: {UNFINISHED.get(run.outcome, run.outcome)}", *wrong_lock]
@@ -96,26 +96,23 @@ def reproduction_of(run: RepeatedRun) -> Reproduction:
         compared=facts,
         reused=reused_stages(run),
     )
-    # only these went on to a verdict
+    # other outcomes have no verdict
     if run.outcome not in ("accepted", "refused", "inconclusive"):
-        return found
+        return repeat
     if wrong_lock:
-        return _not(found, wrong_lock[0])
+        return _not(repeat, wrong_lock[0])
     # nothing was computed, so nothing was shown; but a false fact of the very model is still named
     locked, now = run.accepted, accepted_run.model_digests(run.artifacts)
     parts = ("adapter", "merged", "files")
     is_same = bool(locked.adapter) and all(getattr(locked, part) == now[part] for part in parts)
-    if found.reused and not (is_same and _untrue(found)):
-        files = f"the results of {', '.join(found.reused)} come from the store"
+    if repeat.reused and not (is_same and _untrue(repeat)):
+        files = f"the results of {', '.join(repeat.reused)} come from the store"
         same = "they have the digests of the lock" if is_same else "they are not the lock's"
-        return replace(
-            found,
-            verdict=Repeat.REUSED,
-            summary=f"reused, not reproduced: {files}, where nothing was computed anew; {same}",
-        )
+        summary = f"reused, not reproduced: {files}, where nothing was computed anew; {same}"
+        return replace(repeat, verdict=Repeat.REUSED, summary=summary)
     if run.outcome != "accepted":
-        return _not(found, f"the run is {run.outcome}, the lock's was accepted; {_first(first)}")
-    return _of_same_model(found, run) if is_same else _by_its_numbers(found, run)
+        return _not(repeat, f"the run is {run.outcome}, the lock's was accepted; {_first(first)}")
+    return _with_same_model(repeat, run) if is_same else _by_its_numbers(repeat, run)
 
 
 def _contradictions(run: RepeatedRun) -> list[str]:
@@ -127,72 +124,72 @@ def _contradictions(run: RepeatedRun) -> list[str]:
             answers = accepted_run.holdout_answers(run.artifacts)
             before = match_answers(run.accepted.answers, answers, run.recipe.task)
             if before is not None and not before.unknown:
-                found = contradicted_by_answers(run.accepted, before, run.recipe)
-                wrong = list(filter(None, found.values()))
+                by_metric = contradicted_by_answers(run.accepted, before, run.recipe)
+                wrong = list(filter(None, by_metric.values()))
     return [f"the lock contradicts itself: {_few(wrong)}"] if wrong else []
 
 
-def _of_same_model(found: Reproduction, run: RepeatedRun) -> Reproduction:
+def _with_same_model(repeat: Reproduction, run: RepeatedRun) -> Reproduction:
     is_full = any(name.startswith("model/") for name in run.accepted.adapter)
     exported = [name for name in run.accepted.files if name.endswith(".gguf")]
     named = listed(["trained model" if is_full else "adapter", "merged model", *exported])
     same_files = f"{named} have the digests of the lock"
-    differing = [one for one in found.compared if not one.equal]
+    differing = [fact for fact in repeat.compared if not fact.equal]
     if not differing:
-        return replace(found, verdict=Repeat.EXACT, summary=f"reproduced exactly: {same_files}")
-    if untrue := _untrue(found):
-        return _not(found, f"{same_files}, and of its other facts {_few(untrue)}")
-    changes = _few([f"{one.part}: {_change(one)}" for one in differing])
-    if all(one.part in (*SURROUNDINGS, "config") or _proves_nothing(one) for one in differing):
+        return replace(repeat, verdict=Repeat.EXACT, summary=f"reproduced exactly: {same_files}")
+    if untrue := _untrue(repeat):
+        return _not(repeat, f"{same_files}, and of its other facts {_few(untrue)}")
+    changes = _few([f"{fact.part}: {_change(fact)}" for fact in differing])
+    if all(fact.part in (*SURROUNDINGS, "config") or _is_open(fact) for fact in differing):
         summary = f"{Repeat.WITHIN_NOISE.value}: {same_files}; other facts differ: {changes}"
-        return replace(found, verdict=Repeat.WITHIN_NOISE, summary=summary)
-    tested = _by_its_numbers(found, run)
+        return replace(repeat, verdict=Repeat.WITHIN_NOISE, summary=summary)
+    tested = _by_its_numbers(repeat, run)
     return replace(tested, summary=f"{tested.summary}; {same_files}, other facts differ: {changes}")
 
 
-def _untrue(found: Reproduction) -> list[str]:
+def _untrue(repeat: Reproduction) -> list[str]:
     """Return the facts of a lock that cannot be true where this run made its very model.
 
-    Answers computed again may differ in a few bits, and what follows from them with them; what follows from
+    Answers computed again may differ in a few bits, and so may numbers that follow from them; numbers that follow from
     the same answers may not. Another config is explained by other tools.
     """
-    differing = _false(found)
-    is_elsewhere = any(one.part in SURROUNDINGS for one in differing)
-    other_answers = any(one.name == "answers" for one in differing)
+    differing = _false(repeat)
+    is_elsewhere = any(fact.part in SURROUNDINGS for fact in differing)
+    other_answers = any(fact.name == "answers" for fact in differing)
     return [
-        _in_words(one)
-        for one in differing
-        if one.part not in SURROUNDINGS
-        and not (one.part == "config" and is_elsewhere)
-        and not _can_be_noise(one, other_answers=other_answers)
+        _in_words(fact)
+        for fact in differing
+        if fact.part not in SURROUNDINGS
+        and not (fact.part == "config" and is_elsewhere)
+        and not _can_be_noise(fact, other_answers=other_answers)
     ]
 
 
-def _false(found: Reproduction) -> list[FactComparison]:
-    return [one for one in found.compared if not one.equal and not _proves_nothing(one)]
+def _false(repeat: Reproduction) -> list[FactComparison]:
+    return [fact for fact in repeat.compared if not fact.equal and not _is_open(fact)]
 
 
-def _in_words(one: FactComparison) -> str:
-    return f"{one.name} is {one.locked} in the lock and {one.found} here"
+def _in_words(fact: FactComparison) -> str:
+    return f"{fact.name} is {fact.locked} in the lock and {fact.found} here"
 
 
-def _proves_nothing(one: FactComparison) -> bool:
+def _is_open(fact: FactComparison) -> bool:
     """Return whether a fact is neither false nor true: one side lacks it, or other bytes hold the same rows."""
-    return one.locked == UNRECORDED or one.found == UNREPEATED or one.found.endswith(SAME_ROWS)
+    return fact.locked == UNRECORDED or fact.found == UNREPEATED or fact.found.endswith(SAME_ROWS)
 
 
-def _can_be_noise(one: FactComparison, *, other_answers: bool) -> bool:
-    if one.name == "answers" or one.name.startswith("answers of "):
+def _can_be_noise(fact: FactComparison, *, other_answers: bool) -> bool:
+    if fact.name == "answers" or fact.name.startswith("answers of "):
         return True
-    if one.name.removeprefix("interval of ") in (*OF_PROBABILITIES, *LIKELIHOODS):
+    if fact.name.removeprefix("interval of ") in (*OF_PROBABILITIES, *LIKELIHOODS):
         try:
-            texts = (one.locked, one.found)
+            texts = (fact.locked, fact.found)
             sides = [[float(part) for part in side.split(" to ")] for side in texts]
         except ValueError:
             return False
         pairs = zip(*sides, strict=False)
         return all(abs(a - b) <= NEAR_PROBABILITIES * max(1.0, abs(a)) for a, b in pairs)
-    is_measured = one.part == NUMBERS and not one.name.startswith(("verdict of ", "rows of "))
+    is_measured = fact.part == NUMBERS and not fact.name.startswith(("verdict of ", "rows of "))
     return is_measured and other_answers
 
 
@@ -206,10 +203,9 @@ def _few(facts: Sequence[str]) -> str:
 
 
 def reused_stages(run: RepeatedRun) -> tuple[str, ...]:
-    """Return the stages whose files come from before the lock: what was computed after it is a repetition.
+    """Return the stages whose files were computed before the lock, or elsewhere: only later ones repeat it.
 
-    What is known to be of no repetition comes from before it, whatever day the lock says; what others made, or
-    another machine, was not computed here.
+    Results of runs that repeated nothing are from before it, whatever its date.
     """
     finished = datetime.fromisoformat(run.accepted.finished)
     return tuple(
@@ -219,15 +215,14 @@ def reused_stages(run: RepeatedRun) -> tuple[str, ...]:
         and record.status is StageStatus.REUSED
         and (
             record.key in run.originals
-            or run.artifacts[record.stage].adopted
             or run.artifacts[record.stage].taken_from
             or datetime.fromisoformat(run.artifacts[record.stage].created) <= finished
         )
     )
 
 
-def _change(one: FactComparison) -> str:
-    return f"{one.name} {one.locked} -> {one.found}"
+def _change(fact: FactComparison) -> str:
+    return f"{fact.name} {fact.locked} -> {fact.found}"
 
 
 def _first(first: str) -> str:
@@ -235,10 +230,10 @@ def _first(first: str) -> str:
 
 
 def _by_its_numbers(found: Reproduction, run: RepeatedRun) -> Reproduction:
-    """Ask whether the numbers are the same but for noise, of which the same inputs on one CPU have none."""
+    """Test whether the numbers are the same but for noise, of which the same inputs on one CPU have none."""
     differing = _false(found)
     is_cpu = run.accepted.hardware.get("device") == "cpu"
-    if differing and is_cpu and all(one.part == NUMBERS for one in differing):
+    if differing and is_cpu and all(fact.part == NUMBERS for fact in differing):
         same = "on a CPU the same inputs, tools and machine give the same files and answers"
         return _not(found, f"{same}, and {_few(list(map(_in_words, differing)))}")
     answers = accepted_run.holdout_answers(run.artifacts)
@@ -273,7 +268,7 @@ def _by_its_numbers(found: Reproduction, run: RepeatedRun) -> Reproduction:
 def _tests(
     run: RepeatedRun, answers: Sequence[Prediction], before: LockedAnswers
 ) -> Iterator[Equivalence]:
-    """Yield a test of the kind's main metric, and of each that the recipe bounds and the answers tell."""
+    """Yield a test of the kind's main metric, and of each bounded metric that follows from the answers."""
     recipe, locked = run.recipe, run.accepted
     main = primary(recipe.task.kind, answer_pattern=recipe.task.answer_pattern)
     bounded = [bound.metric for bound in recipe.acceptance.metrics]
@@ -285,7 +280,7 @@ def _tests(
         if now.value is None or then["value"] is None:
             continue
         is_hidden = bool(before.unknown) and not before.same
-        # of answers that are all unknown, a share of rows is the only number that they bound
+        # unknown answers bound nothing but a share of rows
         if is_hidden and name != main:
             continue
         # how far two trainings may differ: from further seeds, else from the interval on the holdout

@@ -1,7 +1,6 @@
-"""Writes the lock of one run: after the data stage, and again when a verdict was formed.
+"""Writes the lock of one run: after the data stage, and again after a verdict.
 
-The lock is a record, not an input that a run may change under itself: every plan of a run stands
-on the lock as it was when the run began.
+Every plan of a run is made with the lock as it was when the run began.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,29 +30,28 @@ from engine.values import fields, replace
 WORN_AT = 10
 """Decisions from which a holdout is called worn.
 
-No number is right for every case: what a reused holdout still proves falls with the decisions made
-on it and rises with its rows (Dwork et al. 2015, Science 349:636).
+No number is right for every case: the value of a reused holdout falls with the decisions made on it and rises with its
+rows (Dwork et al. 2015, Science 349:636).
 """
 JUDGES = ("evaluate", "gate", "seeds", "verify")
-"""Stages that ask a trained model the holdout, or form a verdict on it: who reads a score can choose by it."""
-MEMBERSHIP = "membership.json"
+"""Stages that evaluate a trained model on the holdout, or form a verdict on it: people can choose by either."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LockWriter:
-    """Writes the lock of one run, and collects what the terminal and the report show of it."""
+    """Writes the lock of one run, and collects messages for the terminal and the report."""
 
     recipe: Recipe
     store: Store
     before: Lock | None
-    """As it stood when the run began."""
+    """The lock when the run began."""
     now: Lock | None = None
-    """As it stands after the data stage."""
+    """The lock after the data stage."""
     accepts: bool = False
-    """This run was accepted, and `now` holds what it proves."""
+    """Whether this run was accepted, with its facts in `now`."""
     messages: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    """Warnings for the terminal; their first lines stand in `warnings` too."""
+    """Warnings for the terminal; their first lines are also in `warnings`."""
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -65,7 +63,7 @@ class LockWriter:
             self.messages.append(f"holdout recorded in {name}: commit it with the recipe")
 
     def accept(self, accepted: Accepted) -> None:
-        """Have the lock hold what an accepted run proves, in the place of what was proved before; `keep` writes it."""
+        """Replace the accepted run of the lock; `keep` writes it."""
         if self.now is not None:
             self.now = replace(self.now, accepted=accepted)
             self.accepts = True
@@ -82,7 +80,7 @@ class LockWriter:
     ) -> HoldoutUse | None:
         """Count this run's decision, if it made one, and return how often the holdout has been used; `keep` writes it.
 
-        A run that `repeats` an accepted one exactly decides nothing that was open.
+        A run that `repeats` an accepted one exactly is no new decision.
         """
         if self.now is None or "holdout" not in self.now.splits:
             return None
@@ -93,13 +91,13 @@ class LockWriter:
         verdicts = {
             name: verdict_name(artifacts[name])
             for name in judges(self.recipe)
-            # those of others are counted where they were formed
-            if name in artifacts and not (artifacts[name].taken_from or artifacts[name].adopted)
+            # results of other machines are counted there
+            if name in artifacts and not artifacts[name].taken_from
         }
         if verdicts:
             look = {"recipe": self.recipe.name, "run": run, "started": started, "outcome": outcome}
             was_unreadable = counts.is_unreadable(digest)
-            formed = [one.stage for one in records if one.status is StageStatus.RAN]
+            formed = [record.stage for record in records if record.status is StageStatus.RAN]
             count = counts.add(
                 digest, look, known=wear.looks, verdicts=verdicts, formed=formed, repeats=repeats
             )
@@ -107,20 +105,20 @@ class LockWriter:
             if was_unreadable and not counts.is_unreadable(digest):
                 self._warn(
                     "X801",
-                    f"the record of how often the holdout has decided cannot be read: the count goes on from "
-                    f"{wear.looks}, which the lock knows",
-                    hint="it is kept in `damaged/` of the store; take it back from a copy if you have one",
+                    "the record of the decisions on the holdout cannot be read: the count continues from "
+                    f"{wear.looks}, the number in the lock",
+                    hint="the record is kept in `damaged/` of the store; replace it by a copy if you have one",
                 )
-        # in the lock too where this run took over what others decided: whoever reads it knows no store
+        # decisions of other machines too: a reader of the lock has no store
         self.now = replace(self.now, holdout=replace(wear, looks=looks))
         if looks >= WORN_AT:
             self.warnings.append(worn(looks))
         return HoldoutUse(digest=digest, looks=looks, redraws=wear.redraws)
 
     def keep(self) -> None:
-        """Write what was accepted and counted, once the run has its record.
+        """Write what was accepted and counted, once the run has its record in the store.
 
-        A lock that names a run which this store does not know is taken for that of another model.
+        The lock would otherwise be taken for that of another model.
         """
         if self.now is not None and self._write(self.now) and self.accepts:
             name = lock_path(self.recipe.file).name
@@ -136,14 +134,14 @@ class LockWriter:
             # a warning and no error: what took hours to train is not lost for a folder that is read-only
             self._warn(
                 "D384",
-                f"cannot write `{path.name}` beside the recipe ({error.strerror or error}):"
+                f"cannot write `{path.name}` into the recipe's folder ({error.strerror or error}):"
                 " the holdout is not recorded",
-                hint="let the recipe's folder be written, and run the same command again",
+                hint="make the recipe's folder writable, and run the same command again",
             )
             return False
 
     def _warn(self, code: str, message: str, *, hint: str) -> None:
-        """Keep a warning for the report and for the terminal: once, though the lock is written up to three times."""
+        """Keep a warning once, though the lock is written up to three times."""
         problem = Problem(code=code, message=message, hint=hint, severity=Severity.WARNING)
         if problem not in self.problems:
             self.problems.append(problem)
@@ -151,36 +149,36 @@ class LockWriter:
 
 
 def lock_of(recipe: Recipe, data: Artifact, before: Lock | None) -> Lock:
-    """The lock that records what a data artifact holds, with the wear of the one before carried on."""
-    summary, members = data_summary(data), _written(data)
-    proof, names = summary.firewall, [one.name for one in fields(LockedFirewall)]
-    splits = {
-        split.name: LockedSplit(
-            rows=split.rows,
-            digest=split.digest,
-            members=members.get(split.name),
-            left_out=members.get(f"{split.name}{LEFT_OUT}"),
-        )
-        for split in summary.splits
-    }
+    """Return the lock that records a data artifact, with wear and accepted run of the lock `before`."""
+    summary, members = data_summary(data), _members(data)
+    proof, firewall = summary.firewall, None
+    if proof is not None:
+        names = [one.name for one in fields(LockedFirewall)]
+        firewall = LockedFirewall(**{name: getattr(proof, name) for name in names})
     lock = Lock(
         recipe=recipe.name,
         draw=draw_of(recipe),
         inputs=inputs_of(data.payload),
         drawn_with=data.payload.get(RECORDED),
-        splits=splits,
+        splits={
+            split.name: LockedSplit(
+                rows=split.rows,
+                digest=split.digest,
+                members=members.get(split.name),
+                left_out=members.get(f"{split.name}{LEFT_OUT}"),
+            )
+            for split in summary.splits
+        },
         unused=members.get(NONE),
-        firewall=LockedFirewall(**{name: getattr(proof, name) for name in names})
-        if proof
-        else None,
+        firewall=firewall,
     )
     if before is None:
         return lock
-    return replace(lock, holdout=_carried(before, lock), accepted=before.accepted)
+    return replace(lock, holdout=_wear(before, lock), accepted=before.accepted)
 
 
 def judges(recipe: Recipe) -> tuple[str, ...]:
-    # a baseline that passes ends the run: that was decided on the holdout, too
+    # a baseline that passes ends the run: a decision on the holdout, too
     stops = recipe.stop_if_baseline_passes and bool(recipe.baselines)
     return ("baseline", *JUDGES) if stops else JUDGES
 
@@ -194,7 +192,7 @@ def worn(looks: int) -> str:
 
 
 def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
-    """Return what became of the holdout of the recipe's previous run, where this one has another; else nothing."""
+    """Return a note where the recipe's previous run had another holdout; else nothing."""
     runs = (record.get("stages", {}) for _, record in Runs(store.root).ours(recipe.name))
     keys = (str(stages.get("data", {}).get("key", "")) or "-" for stages in runs)
     old = next(filter(None, map(store.get, keys)), None)
@@ -206,7 +204,7 @@ def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
     )
     if after is None or before is None or before == after:
         return []
-    known, now = (membership_from_json(_written(made)).members for made in (old, data))
+    known, now = (membership_from_json(_members(made)).members for made in (old, data))
     trained, held = known.get("train"), now.get("holdout", frozenset())
     if trained is None:
         seen = "too many training rows to tell whether some of its rows were among them"
@@ -215,26 +213,21 @@ def change_notes(recipe: Recipe, store: Store, data: Artifact) -> list[str]:
     return [f"the holdout is another one than in the previous run: {seen}"]
 
 
-def _carried(before: Lock, now: Lock) -> Wear:
-    """Return what was done with the holdout before; half of its rows in the new one still count."""
+def _wear(before: Lock, now: Lock) -> Wear:
+    """Return the decisions and redraws of the new holdout: it is worn by those on an old one with half of its rows."""
     old, new = before.splits.get("holdout"), now.splits.get("holdout")
     if old is None or new is None or old.digest == new.digest:
         return before.holdout
-    had, has = (_held(lock) for lock in (before, now))
+    none: frozenset[bytes] = frozenset()
+    has = membership_from_json(now.members()).members.get("holdout", none)
+    try:
+        had = membership_from_json(before.members()).members.get("holdout", none)
+    except ValueError:  # a lock whose draw is given up may be unreadable
+        had = none
     looks = before.holdout.looks if 2 * len(had & has) >= len(has) else 0
     return Wear(looks=looks, redraws=before.holdout.redraws + (before.draw != now.draw))
 
 
-def _held(lock: Lock) -> frozenset[bytes]:
-    try:
-        return membership_from_json(lock.members()).members.get("holdout", frozenset())
-    except ValueError:  # a lock whose draw is given up may be unreadable: nothing is carried on
-        return frozenset()
-
-
-def _written(data: Artifact) -> dict[str, str]:
-    """The members as the data stage wrote them; empty for one that older versions left."""
-    if not (data.path / MEMBERSHIP).is_file():
-        return {}
-    found: dict[str, str] = read_json(data, MEMBERSHIP)
+def _members(data: Artifact) -> dict[str, str]:
+    found: dict[str, str] = read_json(data, "membership.json")
     return found

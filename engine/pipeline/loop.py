@@ -185,9 +185,7 @@ def _attempt(
     if built and not artifact.taken_from:
         return _record(planned, StageStatus.RAN, since=started)
     origin = f"built {artifact.created}, took {artifact.seconds:.1f} s"
-    if artifact.adopted:
-        origin = f"not made here, taken over {artifact.adopted}; built {artifact.created}"
-    elif artifact.taken_from:
+    if artifact.taken_from:
         origin = f"taken from the shared store; built {artifact.created}"
     return _record(planned, StageStatus.REUSED, reason=origin)
 

@@ -207,7 +207,7 @@ class _Ending(Value):
         state, store, keeper, lock = self.state, self.store, self.keeper, self.lock
         runs, outcome = Runs(store.root), state.outcome
         if outcome == "accepted":
-            proved = lock.proved(state.artifacts, state.inputs.device)
+            proved = lock.proved(state.artifacts)
             if proved is not None:
                 keeper.accept(proved)
         use = keeper.finish(

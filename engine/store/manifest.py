@@ -48,8 +48,6 @@ class Artifact(Value):
     """ISO 8601, UTC."""
     seconds: float
     versions: Mapping[str, str]
-    adopted: str = ""
-    """When this user took it over from somebody else or an earlier version, ISO 8601, UTC; empty for one made here."""
     taken_from: str = ""
     """The shared store that it was taken from; empty for one that was built in this store."""
 
@@ -110,8 +108,6 @@ def manifest_record(artifact: Artifact) -> dict[str, Any]:
     """Return the signed manifest as JSON data. EnvironmentProblem as `manifest_text`."""
     described = asdict(artifact)
     del described["path"]
-    if not artifact.adopted:
-        del described["adopted"]
     if taken_from := described.pop("taken_from"):
         described[TAKEN_FROM] = taken_from
     return sign(KIND, to_json({"schema": SCHEMA, **described}))

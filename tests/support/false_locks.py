@@ -83,7 +83,7 @@ FALSE: dict[str, tuple[Callable[[Facts], None], str]] = {
     "merged": (put("merged", {}), "merged"),
     "seeds made up": (
         put("seeds", [{"seed": 8, "agreement": 1.0, "metrics": {"macro_f1": 1.0}}]),
-        "`spread` is empty beside 1 further seeds",
+        "`spread` is empty in spite of 1 further seeds",
     ),
     "spread made up": (
         put("spread", {"macro_f1": {"mean": 1.0, "deviation": 0.0}}),
@@ -94,5 +94,5 @@ FALSE: dict[str, tuple[Callable[[Facts], None], str]] = {
     "no base model": (put("base_model/files", {}), "base model files"),
     "no fingerprints": (put("fingerprints", None), "data fingerprints"),
     "revision of a stage": (put("stages/train", 99), "revision of train"),
-    "finished": (put("finished", "2999-01-01T00:00:00+00:00"), "still to come"),
+    "finished": (put("finished", "2999-01-01T00:00:00+00:00"), "in the future"),
 }

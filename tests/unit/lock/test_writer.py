@@ -204,13 +204,9 @@ def test_a_verdict_whose_run_was_killed_before_it_counted_is_counted_by_the_next
     assert (use.looks, again.looks) == (1, 1)
 
 
-@pytest.mark.parametrize("names", ["taken_from", "adopted"])
-def test_a_verdict_of_others_is_counted_where_it_was_formed(
-    names: str, recipe: Recipe, store: Store
-) -> None:
+def test_a_verdict_of_others_is_counted_where_it_was_formed(recipe: Recipe, store: Store) -> None:
     (gate,) = verdicts(store, "gate").values()
-    given: dict[str, Any] = {names: "elsewhere"}
-    others = {"gate": replace(gate, **given)}
+    others = {"gate": replace(gate, taken_from="elsewhere")}
 
     assert finish(keep(recipe, store, FIRST), ran("data"), others).looks == 0
 

@@ -314,9 +314,9 @@ def recorded_facts(recipe: Recipe, metrics: Mapping[str, Metric]) -> dict[str, M
 def _is_recorded(name: str, recipe: Recipe) -> bool:
     """Return whether a lock holds a metric: one of single labels or fields only where the recipe bounds it."""
     acceptance, export = recipe.acceptance, recipe.export
-    bounds = (*acceptance.metrics, *export.thresholds)
-    drops = (*acceptance.over_previous, *export.max_drops)
-    return "." not in name or name in {bound.metric for bound in (*bounds, *drops)}
+    thresholds = {bound.metric for bound in (*acceptance.metrics, *export.thresholds)}
+    drops = {bound.metric for bound in (*acceptance.over_previous, *export.max_drops)}
+    return "." not in name or name in thresholds | drops
 
 
 def metric_facts(metric: Metric) -> MetricFacts:

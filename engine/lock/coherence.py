@@ -47,8 +47,7 @@ class Comparing:
         if isinstance(right, Mapping) and isinstance(shown, Mapping):
             for name in {**right, **shown} if self.is_whole else right:
                 if name != "note":
-                    both = shown.get(name), right.get(name)
-                    yield from self.differences(f"{path}.{name}", *both)
+                    yield from self.differences(f"{path}.{name}", shown.get(name), right.get(name))
         elif _is_list(shown) and _is_list(right) and (_has_keys(shown) or _has_keys(right)):
             # stable: items with one key, such as a source that is read twice, keep their order
             sides = [sorted(side, key=_key) for side in (shown, right)]
@@ -59,8 +58,8 @@ class Comparing:
             for key, *both in zip(keys, *sides, strict=True):
                 yield from self.differences(f"{path}.{key}", *both)
         elif _is_list(shown) and _is_list(right) and len(shown) == len(right):
-            for at, both in enumerate(zip(shown, right, strict=True)):
-                yield from self.differences(f"{path}.{at}", *both)
+            for at, (item, right_item) in enumerate(zip(shown, right, strict=True)):
+                yield from self.differences(f"{path}.{at}", item, right_item)
         elif not self._same(path, shown, right):
             yield self._text(path, shown, right)
 

@@ -190,7 +190,8 @@ def _base_and_machine(locked: Accepted, facts: Mapping[str, Any]) -> Iterator[Fa
     if any(ranks):
         for machine, together in zip(machines, ranks, strict=True):
             machine["processes"] = int(together.get("processes", 1))
-    yield from each_fact("hardware", *machines)
+    locked_machine, machine = machines
+    yield from each_fact("hardware", locked_machine, machine)
 
 
 def _numbers(metrics: Mapping[str, MetricFacts]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What leaves: signed bundles, baselines, and models where people fetch them."""
+"""Exports of signed bundles and baselines, and published models."""
 
 import argparse
 import os
@@ -17,8 +17,6 @@ from engine.cli.streams import others_to
 from engine.errors import ExitCode, RecipeError
 from engine.files.leases import temporary_folder
 from engine.publish.hub_upload import Hub
-from engine.publish.oci import OciLayout, Registry
-from engine.publish.ollama_registry import Ollama
 from engine.publish.publication import (
     Destination,
     Folder,
@@ -32,16 +30,12 @@ from engine.render.number_format import size
 from engine.render.progress_display import progress_on_terminal
 from engine.runs.export_baseline import export_baseline
 from engine.store import Store
-from engine.trust.allowed import from_options
-from engine.values import replace
 
 ONLY_OF = {
     **dict.fromkeys(("key", "overwrite", "with_model", "with_row_texts", "no_rows"), "bundle"),
     "baseline": "baseline",
 }
 """Options that one kind of export has and the other has not."""
-ONLY_OF_PLACE = {"public": "hub", "allow_host": "ollama"}
-"""Options of one place."""
 
 
 def _refuse_others(
@@ -130,15 +124,16 @@ def verify(options: argparse.Namespace) -> int:
 
 
 def publish(options: argparse.Namespace) -> None:
-    _refuse_others(options, ONLY_OF_PLACE, options.to, "R423", "publish --to")
+    _refuse_others(options, {"public": "hub"}, options.to, "R423", "publish --to")
     folder, root = find_run(options.run, options), store_of(options)
-    place = _place(options, root)
+    place: Destination = Folder(folder=Path(options.name))
+    if options.to == "hub":
+        place = Hub(repo=options.name, is_public=options.public)
     wanted = PublishOptions(
         forms=tuple(dict.fromkeys(options.form)),
         key=options.key,
         signing_key=options.sign_model,
         makes_key=options.yes,
-        has_evidence=options.to != "ollama",
     )
     with (
         temporary_folder() as work,
@@ -148,11 +143,6 @@ def publish(options: argparse.Namespace) -> None:
         publication = gather(folder, Store(root), wanted, work)
         place.check(publication)
         done = place.publish(publication, progress.note) if options.yes else None
-    publication = replace(
-        publication,
-        files=tuple(one for one in publication.files if place.takes(one.name)),
-        later=tuple(name for name in publication.later if place.takes(name)),
-    )
     value = {
         "schema": "publication.v1",
         "to": options.to,
@@ -171,20 +161,6 @@ def publish(options: argparse.Namespace) -> None:
         "read_back": done.read_back if done else 0,
     }
     show_result(options, value, "\n".join(_publication_lines(place, publication, done)))
-
-
-def _place(options: argparse.Namespace, root: Path) -> Destination:
-    if options.to == "ollama":
-        given = from_options([], options.allow_host, [])
-        return Ollama(name=options.name, store=Store(root), given=given)
-    # A host begins with neither `.` nor `/`.
-    if options.to == "oci" and options.name.startswith((".", "/")):
-        return OciLayout(folder=Path(options.name))
-    if options.to == "oci":
-        return Registry(name=options.name)
-    if options.to == "hub":
-        return Hub(repo=options.name, is_public=options.public)
-    return Folder(folder=Path(options.name))
 
 
 def _publication_lines(

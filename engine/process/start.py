@@ -225,26 +225,21 @@ def ask(
     command: Command,
     *,
     variables: Mapping[str, str] | None = None,
-    given: str = "",
     seconds: float = ASK_SECONDS,
 ) -> Finished:
     """Run a short command to its end, with `variables` as its whole environment. OSError where it cannot be started."""
     with (
         working_folder() as folder,
         # Not pipes: nobody reads while we wait, and a child would wait for ever on a pipe that is full.
-        tempfile.TemporaryFile() as read,
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as errors,
     ):
-        read.write(given.encode())
-        read.seek(0)
         with start(
             command,
             folder=folder,
             variables=environment() if variables is None else variables,
             out=out,
             errors=errors,
-            given=read.fileno(),
         ) as child:
             has_ended = child.has_ended(within=seconds)
             status = child.wait() if has_ended else child.kill()

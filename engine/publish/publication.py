@@ -25,7 +25,7 @@ from engine.store.records import ACCEPTED, BUNDLED_LOCK, read_file, require_expo
 from engine.values import Value
 
 Note = Callable[[str], None]
-"""Says how far publishing has come."""
+"""Shows how far publishing is."""
 
 
 class Published(Value):
@@ -46,10 +46,6 @@ class Destination(Protocol):
 
     def words(self) -> str:
         """Return where the files would go, and who could read them."""
-
-    def takes(self, name: str) -> bool:
-        del name
-        return True
 
     def check(self, publication: Publication) -> None:
         """Refuse what can be seen to fail without reaching anything outside this machine. EngineError."""
@@ -93,7 +89,7 @@ class Folder(Destination):
         require_absent(self.folder, code="X830", option="--name FOLDER")
 
     def publish(self, publication: Publication, note: Note) -> Published:
-        """Write the folder whole or not at all. RecipeError, StoreError X830; StoreError X832."""
+        """Write the whole folder or nothing. RecipeError, StoreError X830; StoreError X832."""
         with new_folder(self.folder, code="X830", option="--name FOLDER") as folder:
             for file in publication.files:
                 note(file.name)
@@ -132,9 +128,6 @@ class Publication(Value):
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
 
-    def file(self, suffix: str) -> PublishedFile | None:
-        return next((one for one in self.files if one.name.endswith(suffix)), None)
-
 
 class PublishOptions(Value):
     forms: tuple[str, ...] = ()
@@ -145,12 +138,10 @@ class PublishOptions(Value):
     """Make the user's own key where there is none yet."""
     signing_key: Path | None = None
     """The elliptic key (PEM) that signs all files together; None for no such signature."""
-    has_evidence: bool = True
-    """Card, report and bundle beside the model."""
 
 
 def gather(run: Path, store: Store, options: PublishOptions, work: Path) -> Publication:
-    """Return what a run publishes; what is written for it stands in the folder `work`.
+    """Return the publication of a run; files that are made for it are in the folder `work`.
 
     Raises:
         RecipeError: R421 the run was not accepted, R422 it has no model in a form asked for, and as `make_bundle`.
@@ -182,23 +173,21 @@ def gather(run: Path, store: Store, options: PublishOptions, work: Path) -> Publ
     forms = options.forms or (("gguf",) if found["gguf"] else ("merged",))
     files = [*_model_files(run, found, forms)]
     key, later = "", tuple[str, ...]()
-    if options.has_evidence and "gguf" in forms:
+    if "gguf" in forms:
         files += _holdout_counts(run, store, work)
-    if options.has_evidence:
-        name = f"{report.recipe_name}{ENDING}"
-        if options.makes_key or options.key or key_place().exists():
-            bundle = make_bundle(run, work / name, key=options.key)
-            key = bundle.key
-            files.append(PublishedFile.of(name, bundle.file))
-        else:
-            later = (CARD, name, SUMS)  # the card names the key
-        evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
-        report, pages = as_they_leave(report, evidence, with_row_texts=False)
-        files += [_written(work, page, pages[page]) for page in (REPORT, "report.html")]
-        accepted = lock.accepted if lock else None
-        bill = bill_of(report, files, accepted, run=run.name)
-        files.append(_written(work, f"{report.recipe_name}{SUFFIX}", bill))
-    if options.has_evidence and not later:
+    name = f"{report.recipe_name}{ENDING}"
+    if options.makes_key or options.key or key_place().exists():
+        bundle = make_bundle(run, work / name, key=options.key)
+        key = bundle.key
+        files.append(PublishedFile.of(name, bundle.file))
+    else:
+        later = (CARD, name, SUMS)  # the card names the key
+    evidence = {RESOLVED: read_file(run, RESOLVED), REPORT: read_file(run, REPORT)}
+    report, pages = as_they_leave(report, evidence, with_row_texts=False)
+    files += [_written(work, page, pages[page]) for page in (REPORT, "report.html")]
+    bill = bill_of(report, files, lock.accepted if lock else None, run=run.name)
+    files.append(_written(work, f"{report.recipe_name}{SUFFIX}", bill))
+    if not later:
         signed = [model_signature.FILE] if options.signing_key else []
         names = [*(file.name for file in files), *signed]
         card = published_card(report, forms=forms, names=names, key=key)
@@ -220,7 +209,7 @@ def _holdout_counts(run: Path, store: Store, work: Path) -> Iterator[PublishedFi
     """Yield the counts of the holdout, which `recipe drift` compares new rows with; none where the store lost them."""
     try:
         counts = holdout_counts(run, store)
-    # It is evidence of the side: a model leaves without it.
+    # The model is published without it.
     except RecipeError:
         return
     yield _written(work, COUNTS, counts_text(counts).encode())
@@ -245,7 +234,7 @@ def _model_files(
                 f"`{run.parent.name}/{run.name}` has no model in the form `{form}`: {others}",
                 hint=hint,
             )
-        # transformers reads a model at the top, where one form can stand
+        # transformers reads a model at the top, where there is room for one form
         is_at_top = form == "merged" or (form == "adapter" and "merged" not in forms)
         for name, path in sorted(known[form].items()):
             yield PublishedFile.of(name.partition("/")[2] if is_at_top else name, path)

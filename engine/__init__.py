@@ -5,7 +5,7 @@ recipe -> plan -> stages: data, baseline, (synthesize, teach, replay, soft_targe
 are there where a recipe asks for them.
 
 From Python: `from engine import load_recipe, plan, run, predict, load_report`. Each name is imported when it
-is first used, so that `import engine` stays light; their types are in `__init__.pyi`.
+is first used, so that `import engine` stays light.
 
 For a guided tour read these six files first:
 
@@ -57,6 +57,11 @@ if sys.platform == "win32":
     sys.exit("recipe does not run on Windows itself: use WSL 2, which is Linux")
 
 from engine.process import __version__
+
+TYPE_CHECKING = False  # without `typing`, which takes time to import
+if TYPE_CHECKING:
+    from engine.recipe.model import Recipe
+    from engine.runs.api import load_recipe, load_report, plan, predict, run
 
 __all__ = ["Recipe", "__version__", "load_recipe", "load_report", "plan", "predict", "run"]
 

@@ -79,7 +79,7 @@ def test_the_wheel_holds_every_module_schema_and_recipe(wheel: Path) -> None:
         names = set(archive.namelist())
 
     assert set() == expected - names
-    others = ("render/html/style.css", "cli/SKILL.md", "__init__.pyi", "py.typed")
+    others = ("render/html/style.css", "cli/SKILL.md", "py.typed")
     assert {f"engine/{name}" for name in others} < names
     assert {
         f"engine/probes/{kind}.jsonl" for kind in ("cloze", "minimal_pairs", "multiple_choice")

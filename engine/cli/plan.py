@@ -23,7 +23,6 @@ from engine.cli.plan_facts import (
     compute_lines,
     cost_words,
     estimate_lines,
-    power_facts,
     soft_lines,
     synthesis_lines,
     teacher_lines,
@@ -168,7 +167,7 @@ def plan(options: argparse.Namespace) -> None:
         *under(
             "method", (f"{one.key}: {value_words(one.value)} ({one.reason})" for one in defaults)
         ),
-        *power_facts(power),
+        *under("power", power.lines),
         *(("waived", f"{one.what}: {one.why}") for one in recipe.waivers),
         *under("price", [no_price]),
     ]

@@ -1,4 +1,4 @@
-"""The facts below the table of a plan: what it takes, who trains, power of the holdout, queries of models."""
+"""The facts below the table of a plan: its costs, who trains, queries of models."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -7,21 +7,16 @@ from engine.compute.profile import ComputeProfile, divided, repeated_rows
 from engine.environment import Device
 from engine.estimate.run import Forecast, StageForecast
 from engine.estimate.teacher import soft_estimate, synthesis_estimate, teacher_estimate
-from engine.metrics.power import OFTEN, SELDOM
-from engine.metrics.power_text import PowerEstimate, PowerEstimates, judging_rows
 from engine.metrics.sweeping import SHARES
 from engine.pipeline.plan import Plan
 from engine.recipe.model import Recipe
 from engine.recipe.sweeps import methods_of
 from engine.recipe.teacher import is_baseline, judge_of, soft_targets_of
-from engine.render import blocks
-from engine.render.number_format import DASH, about, count, counted, millions, size
+from engine.render.number_format import about, count, counted, millions, size
 from engine.store import Store
 from engine.training.trained_rows import TrainedRows
 from engine.values import to_json
 
-Fact = str | blocks.Table
-_COLUMNS = f"metric | threshold | {OFTEN:.2f} from | power at"
 DIVIDED = "time of training divided by the processes, as if they did not wait for each other: not measured"
 SHARED = "no faster than one process, since processes of a CPU share its cores; each takes memory of its own"
 ELSEWHERE = "estimated for this machine's processor: --device NAME estimates for a GPU"
@@ -171,49 +166,10 @@ def compute_facts(
     return {"compute": facts}
 
 
-def power_facts(found: PowerEstimates) -> list[tuple[str, Fact]]:
-    shown = [one for one in found.estimates if not one.note]
-    parts: list[Fact] = []
-    if shown:
-        columns = f"{_COLUMNS} | >{shown[0].unit}s for {OFTEN:.2f}"
-        parts.append(blocks.table(_caption(shown), columns, map(_cells, shown)))
-    parts += [note for one in found.estimates for note in _notes(one)]
-    parts += [found.note] if found.note else []
-    return under("power", parts)
-
-
-def under(name: str, parts: Iterable[Fact]) -> list[tuple[str, Fact]]:
-    """Facts of one name, which stands at the first of them; empty ones are none."""
+def under(name: str, parts: Iterable[str]) -> list[tuple[str, str]]:
+    """Return facts of one name, which is before the first of them, without empty ones."""
     shown = [part for part in parts if part]
     return [("" if number else name, part) for number, part in enumerate(shown)]
-
-
-def _caption(shown: list[PowerEstimate]) -> str:
-    ends = {one.decided_on for one in shown}
-    end = "lower bound (max: the upper)" if len(ends) > 1 else ends.pop()
-    return f"on {judging_rows(shown[0].rows, shown[0].groups)}, decided on the {end}"
-
-
-def _cells(one: PowerEstimate) -> tuple[str, ...]:
-    # a difference from another model is shown with its sign
-    sign = "" if one.kind == "threshold" else "+"
-    no_value = DASH if one.kind == "max_drop" else "none"
-    return (
-        one.metric,
-        one.threshold,
-        f"{sign}{one.passes_text}" if one.passes_text else no_value,
-        f"{one.power_text} at {sign}{one.asked_text}",
-        count(one.rows_needed) if one.rows_needed else "none",
-    )
-
-
-def _notes(one: PowerEstimate) -> Iterator[str]:
-    if one.note:
-        yield one.note
-    elif one.kind == "threshold" and one.passes_at is not None and one.seldom_at is not None:
-        yield (
-            f"A true {one.metric} of {one.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}."
-        )
 
 
 def teacher_lines(plan: Plan, store: Store) -> Iterator[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
-from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -17,11 +16,8 @@ from engine.render.progress_display import WIDTH
 from engine.render.styled_text import STYLES, Line, printable
 from engine.values import Value
 
-_PLAN_INDENT = 2
 _REASON_WIDTH = 45
 """Columns of the plan that a cost leaves to stage, state and reason."""
-_HEAD_GIVES = 5
-"""Columns that `rows for 0.80` is narrower on two lines."""
 
 
 class PlanRow(Value):
@@ -36,15 +32,14 @@ def plan_table(
     rows: Sequence[PlanRow],
     *,
     title: str,
-    facts: Sequence[tuple[str, str | blocks.Table]] = (),
+    facts: Sequence[tuple[str, str]] = (),
     closing: str = "",
     colour: bool,
     width: int = WIDTH,
 ) -> str:
     parts: list[RenderableType] = [text(title, "strong"), text(""), indented(_stages(rows, width))]
     if facts:
-        room = width - 2 * _PLAN_INDENT - max(len(name) for name, _ in facts)
-        named = [(text(name, "quiet"), _shown(fact, room)) for name, fact in facts]
+        named = [(text(name, "quiet"), text(fact)) for name, fact in facts]
         parts += [text(""), indented(grid(named))]
     parts += [text(""), text(closing)] if closing else []
     return terminal_text(parts, width=width, colour=colour)
@@ -60,18 +55,6 @@ def _stages(rows: Sequence[PlanRow], width: int) -> Table:
     # at the bottom, so that a reason that takes two lines is read without the cost in between
     cost.vertical = "bottom"
     return shown
-
-
-def _shown(fact: str | blocks.Table, width: int) -> RenderableType:
-    if isinstance(fact, str):
-        return text(fact)
-    table = rich_table(blocks.filled(fact))
-    # where it is a little too wide, the head of the last column is set on two lines, and no cell
-    console = Console(width=10 * width)
-    wraps = Measurement.get(console, console.options, table).maximum - width > _HEAD_GIVES
-    for column in table.columns[:-1]:
-        column.no_wrap = not wraps
-    return Group(text(fact.caption), table)
 
 
 _STYLES: Mapping[type[object], str] = {

@@ -54,6 +54,8 @@ refused_by_the_ladder = partial(read_report, "refused_by_the_ladder")
 refused_by_forgetting = partial(read_report, "refused_by_forgetting")
 repeated = partial(read_report, "repeated")
 """With a sweep, folds, learning curves, seeds and a reproduction."""
+taught = partial(read_report, "taught")
+"""With a teacher, soft targets, synthetic rows and fewer layers."""
 
 
 def verdict_of(name: str, *, low: float, got: float, high: float, bound: float) -> Verdict:

@@ -49,6 +49,7 @@ REPORTS: dict[str, Callable[[], Report]] = {
     "refused_by_the_ladder": reports.refused_by_the_ladder,
     "refused_by_forgetting": reports.refused_by_forgetting,
     "repeated": reports.repeated,
+    "taught": reports.taught,
 }
 each_report = pytest.mark.parametrize("name", REPORTS)
 
@@ -178,7 +179,12 @@ def test_the_markdown_is_the_golden_one(golden: Golden, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "make"),
-    [("card", reports.accepted), ("rich.card", reports.rich), ("chat.card", reports.chat)],
+    [
+        ("card", reports.accepted),
+        ("rich.card", reports.rich),
+        ("chat.card", reports.chat),
+        ("taught.card", reports.taught),
+    ],
 )
 def test_the_model_card_is_the_golden_one(
     golden: Golden, name: str, make: Callable[[], Report]

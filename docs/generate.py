@@ -150,7 +150,7 @@ port that it listens on. Without a GPU none of them may take more memory than th
 (E740) before the kernel has to end something. A program that calls the engine keeps its rights: its process is not
 ours to confine.
 
-What follows a run for a tracker or a message (`--track`, `--notify`) is started before that. It reads the run's
+What follows a run for a tracker (`--track`) is started before that. It reads the run's
 events, writes its own folder, and has a network only where a URL was named: to any host, as the kernel cannot hold it
 to one.
 

@@ -61,7 +61,6 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "mcp": ("mcp",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "mlflow": ("mlflow-skinny",),
-    "notify": ("apprise",),
     "ray": ("ray",),
     "serve": ("prometheus-client", "starlette", "uvicorn"),
     "store": ("obstore",),

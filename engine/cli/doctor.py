@@ -21,7 +21,6 @@ USED_BY = {
     "bundle": "bundles and their signatures",
     "mcp": "`recipe mcp`",
     "mlflow": "tracking",
-    "notify": "notifications",
     "onnx": "`export.formats: [onnx]`",
     "ray": "profiles with `engine: ray`",
     "serve": "`recipe serve`",

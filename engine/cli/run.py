@@ -39,17 +39,13 @@ from engine.runs.challenge import challenge_json
 from engine.runs.run import run_recipe
 from engine.store.remote.objects import VARIABLE, shared_place
 from engine.store.remote.shared_store import Sharing
-from engine.tracking.followers import Follower, following, messages_to, tracker_of
+from engine.tracking.followers import Follower, following, tracker_of
 from engine.tracking.trackers import live_file
 
 
 def followers_of(options: argparse.Namespace) -> list[Follower]:
     """Return what is to follow the run, refused before anything else happens where it cannot. As `tracker_of`."""
-    if not (options.track or options.notify):
-        return []
-    given = allowed(options)
-    found = [tracker_of(text, given) for text in options.track]
-    return [*found, messages_to(options.notify)] if options.notify else found
+    return [tracker_of(text, allowed(options)) for text in options.track]
 
 
 @contextlib.contextmanager

@@ -161,26 +161,6 @@ class Reproduction(Value):
     """Stages whose result was not recomputed."""
 
 
-SHOWN_AS: Final[dict[str, Callable[[Any], str]]] = {}
-"""By format, `html` and `markdown`; empty until `engine.runs.api` is imported."""
-
-
-class ShownInNotebooks:
-    """Methods that IPython calls on a value in the last line of a cell; None where there is no such form."""
-
-    __slots__ = ()
-
-    def _repr_html_(self) -> str | None:
-        return self._shown("html")
-
-    def _repr_markdown_(self) -> str | None:
-        return self._shown("markdown")
-
-    def _shown(self, form: str) -> str | None:
-        render = SHOWN_AS.get(form)
-        return None if render is None else render(self)
-
-
 class StageStatus(StrEnum):
     RAN = "ran"
     REUSED = "reused"
@@ -229,7 +209,7 @@ class Waived(Value):
     why: str
 
 
-class Report(ShownInNotebooks, Value):
+class Report(Value):
     """Everything a sceptic needs, by value; `schemas/report.v1.schema.json` describes its JSON."""
 
     schema: str

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from engine.environment import detect_device
-from engine.evidence import SHOWN_AS, Report, StageRecord
+from engine.evidence import Report, StageRecord
 from engine.lock.policy import PLAIN, LockOptions, lock_policy
 from engine.pipeline.loop import RunOptions, Watcher
 from engine.pipeline.plan import Plan, collect_inputs, plan_run
@@ -16,7 +16,7 @@ from engine.process.library_settings import taken_out_problem
 from engine.recipe import load_recipe as read_recipe
 from engine.recipe.model import Recipe
 from engine.render.progress_display import SilentProgress
-from engine.render.report.page import framed, read_json, render_markdown
+from engine.render.report.page import read_json
 from engine.runs.run import RunResult, run_recipe
 from engine.runs.stored_run import exported_gguf, find_run, is_model_file
 from engine.sources.hub import quieten
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from engine.runtime.llama.client import Answer
 
 STORE = ".recipe"
-
-
-SHOWN_AS.update(html=framed, markdown=render_markdown)
 
 Location = str | Path
 

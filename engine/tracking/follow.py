@@ -1,16 +1,15 @@
-"""The process that follows the events of one run for a tracker, or for messages: `python -m engine.tracking.follow`.
+"""The process that follows the events of one run for a tracker: `python -m engine.tracking.follow`.
 
 Standard input holds what it is to do, as one line of JSON: addresses and keys stand in no command line, environment
 or file. Its end says that the run is over. It reads the events from their file, so a slow server holds up no run.
 """
 
 import contextlib
-import logging
 import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,37 +17,11 @@ from engine.files.reading import parse_json
 from engine.tracking import trackers
 from engine.tracking.trackers import NAMES, Tracker, facts_of, settings_of
 
-OUTCOMES = {"baseline_passes": "NO TRAINING NEEDED"}
-
-
-def line_of(event: Mapping[str, Any] | None) -> tuple[str, str]:
-    """Return title and text of a message on the last event of a run; None for a run that left none."""
-    if event is None or event.get("event") != trackers.ENDED:
-        return "recipe: ended", "the run ended without a result: see its terminal"
-    outcome = OUTCOMES.get(event["outcome"], str(event["outcome"]).replace("_", " ").upper())
-    minutes = float(event["seconds"]) / 60
-    return f"{event['recipe']}: {outcome}", f"{event['summary']} ({minutes:.0f} min)"
-
-
-def send(urls: Sequence[str], title: str, text: str) -> list[int]:
-    """Send a message to each address, and return the numbers, from 1, of those that did not take it."""
-    import apprise
-
-    # Its messages can name an address with what is secret in it.
-    logging.disable(logging.CRITICAL)
-    failed = []
-    for number, url in enumerate(urls, start=1):
-        service = apprise.Apprise()
-        if not (service.add(url) and service.notify(title=title, body=text)):
-            failed.append(number)
-    return failed
-
-
 POLL_SECONDS: Final = 0.2
 GRACE_SECONDS: Final = 60.0
 """Seconds after the run's end for events that have not been sent yet."""
 NOT_SENT: Final = 3
-"""The exit code where an address refused, or a client did not end in time."""
+"""The exit code where a client did not end in time."""
 
 
 def main() -> int:
@@ -59,9 +32,6 @@ def main() -> int:
     os.environ.update(order["variables"])
     events = _events(Path(order["file"]), over)
     # What a client raises ends this process, and is the last line of its log.
-    if order["kind"] == "notify":
-        whole = list(events)
-        return NOT_SENT if send(order["urls"], *line_of(whole[-1] if whole else None)) else 0
     opened = NAMES[order["kind"]].opened
     tracker: Tracker | None = None
     last: dict[str, Any] = {}

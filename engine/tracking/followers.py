@@ -35,18 +35,12 @@ MOST_LETTERS: Final = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follower:
-    """A follower of a run; `kind` is one of `NAMES`, or `notify`."""
-
     kind: str
+    """One of `NAMES`."""
     url: str = ""
     folder: str = ""
     """The folder as the user named it; empty for the one in the store."""
     variables: dict[str, str] = field(default_factory=dict, repr=False)
-    urls: tuple[str, ...] = field(default=(), repr=False)
-
-    @property
-    def has_network(self) -> bool:
-        return bool(self.url or self.urls)
 
 
 def tracker_of(text: str, allowed: Allowed) -> Follower:
@@ -58,7 +52,9 @@ def tracker_of(text: str, allowed: Allowed) -> Follower:
     known = NAMES.get(kind)
     if known is None:
         raise _no_tracker(text, f"trackers are {', '.join(NAMES)}")
-    require_package(kind, f"--track {kind}", kind)
+    if importlib.util.find_spec(kind) is None:
+        message = f"--track {kind} needs `{kind}`, which is not installed"
+        raise EnvironmentProblem.one("E701", message, hint=install_hint(kind))
     if "://" not in where:
         return Follower(kind=kind, folder=where, variables=dict(known.variables))
     if not known.keys:
@@ -66,42 +62,6 @@ def tracker_of(text: str, allowed: Allowed) -> Follower:
     return Follower(
         kind=kind, url=where, variables={**known.variables, **_keys(kind, where, allowed)}
     )
-
-
-def messages_to(given: Sequence[str]) -> Follower:
-    """Return what sends messages to the addresses of `--notify`: apprise URLs, or `env:NAME`.
-
-    RecipeError R447 for no address, named by its number, since it may be secret; EnvironmentProblem E701 no apprise.
-    """
-    names = {text: text.removeprefix("env:") for text in given}
-    found = {
-        text: text if name == text else os.environ.get(name, "") for text, name in names.items()
-    }
-    for url in filter(None, found.values()):
-        keep_secret(url)  # so that no report of a bug quotes it
-    require_package("apprise", "--notify", "notify")
-    import apprise
-
-    urls = []
-    for number, (text, url) in enumerate(found.items(), start=1):
-        name = names[text]
-        if not url or not apprise.Apprise.instantiate(url, suppress_exceptions=True):
-            what = f"the variable `{name[:MOST_LETTERS]}`" if name != text else f"address {number}"
-            raise RecipeError.one(
-                "R447",
-                f"--notify: {what} is no address that apprise knows",
-                hint="such as ntfys://ntfy.sh/TOPIC, or env:NAME for a variable that holds it",
-            )
-        urls.append(url)
-    return Follower(kind="notify", urls=tuple(urls))
-
-
-def require_package(package: str, option: str, extra: str) -> None:
-    """EnvironmentProblem E701 where a package is not installed; it is not imported."""
-    if importlib.util.find_spec(package) is None:
-        raise EnvironmentProblem.one(
-            "E701", f"{option} needs `{package}`, which is not installed", hint=install_hint(extra)
-        )
 
 
 @contextlib.contextmanager
@@ -141,15 +101,14 @@ def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
         "file": str(events.absolute()),
         "folder": str(folder.absolute()),
         "url": one.url,
-        "urls": list(one.urls),
         "variables": one.variables,
     }
     command = start.module("engine.tracking.follow")
     rights = policies.rights_of(
         command,
         reads=(events.parent,),
-        writes=() if one.kind == "notify" else (folder,),
-        network=OPEN if one.has_network else LOOPBACK,
+        writes=(folder,),
+        network=OPEN if one.url else LOOPBACK,
     )
     # Names of servers and their certificates.
     rights = replace(rights, read=(*rights.read, "/etc", "/run"))
@@ -159,7 +118,7 @@ def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
             folder=working,
             # what is closed to the other processes is open to this one alone
             variables=start.environment(
-                {"DO_NOT_TRACK": "1"} if one.has_network else {"HF_HUB_OFFLINE": "1"},
+                {"DO_NOT_TRACK": "1"} if one.url else {"HF_HUB_OFFLINE": "1"},
                 prefixes=PROXIES,
             ),
             out=log,
@@ -179,10 +138,6 @@ def _started(one: Follower, events: Path, root: Path) -> Iterator[Child]:
 
 @contextlib.contextmanager
 def _log(one: Follower, events: Path, root: Path) -> Iterator[Any]:
-    """The log for a client's output; its messages are dropped, since they may hold an address."""
-    if one.kind == "notify":
-        yield start.DEVNULL
-        return
     file = _log_file(one, events)
     with open_new(file, below=root) as log:
         yield log
@@ -196,13 +151,6 @@ def _log_file(one: Follower, events: Path) -> Path:
 
 
 def _not_followed(one: Follower, events: Path) -> Problem:
-    if one.kind == "notify":
-        return Problem(
-            code="X872",
-            message="a message about the run's end was not taken by every address",
-            hint="send one by hand: apprise -b test URL",
-            severity=Severity.WARNING,
-        )
     why = "it did not end in time"
     with contextlib.suppress(OSError, ValueError):
         lines = read_text(_log_file(one, events)).splitlines()

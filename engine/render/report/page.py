@@ -90,25 +90,6 @@ def _places(report: Report, store: str) -> Iterator[RenderableType]:
         yield terminal.Hanging(head, _HEAD, terminal.text(terminal.bound(text)))
 
 
-HEIGHT = "720"
-"""Pixels; the frame scrolls."""
-
-
-def framed(report: Report) -> str:
-    """Return the page in an iframe: within `srcdoc` its Content-Security-Policy holds, and `sandbox` allows nothing."""
-    frame = tag(
-        "iframe",
-        srcdoc=render_html(report),
-        sandbox="",
-        referrerpolicy="no-referrer",
-        title=f"Evidence report of {report.recipe_name}",
-        width="100%",
-        height=HEIGHT,
-        frameborder="0",
-    )
-    return str(frame)
-
-
 _PROMISE = (
     "Every number on this page was measured in the run it describes, or in the run it names. "
     "What could not be measured is not shown as a number."

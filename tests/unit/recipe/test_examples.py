@@ -48,7 +48,7 @@ UNWRITABLE |= {
 UNWRITABLE |= {"R420", "R421", "R422", "R423", "R424", "R425", "R426"}
 UNWRITABLE |= {"R430", "R431", "R432", "R433", "R434", "R435", "R436", "R437"}
 UNWRITABLE |= {"R450", "R451", "R452"}
-UNWRITABLE |= {"R445", "R446", "R447", "R448", "R449"}
+UNWRITABLE |= {"R445", "R446", "R448", "R449"}
 """Codes whose files cannot hold the comment, that need a link, or that only a run or the command line tells.
 
 See test_allowed and test_source; R351 is a backend's, in tests/contract; R410 is git's; R42x are of

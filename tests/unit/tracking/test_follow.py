@@ -2,7 +2,6 @@
 
 import io
 import json
-import logging
 import sys
 import threading
 from pathlib import Path
@@ -64,14 +63,12 @@ def list_of(*given: Any) -> list[Any]:
     return list(given)
 
 
-def followed(
-    kind: str, events: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: Any
-) -> int:
+def followed(kind: str, events: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """Let the process's main function follow events that are all there, its run being over."""
     file = folder / "events.jsonl"
     file.write_text(events, encoding="utf-8")
     order = {"kind": kind, "file": str(file), "folder": str(folder), "url": "", "variables": {}}
-    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps({**order, **more}) + "\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(order) + "\n"))
     monkeypatch.setattr(follow, "_wait_for_end", threading.Event.set)
     return follow.main()
 
@@ -133,43 +130,3 @@ def test_what_a_client_raises_ends_the_process(
 
     with pytest.raises(ModuleNotFoundError):
         followed("mlflow", BEGUN + ENDED, tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What a stand-in of apprise sends; it refuses what is not `ok://`."""
-    found: list[Any] = []
-
-    class Apprise:
-        def add(self, url: str) -> bool:
-            return url.startswith("ok://")
-
-        def notify(self, **given: str) -> bool:
-            found.append(given)
-            return True
-
-    monkeypatch.setitem(sys.modules, "apprise", SimpleNamespace(Apprise=Apprise))
-    monkeypatch.setattr(logging, "disable", lambda _: None)
-    return found
-
-
-def test_a_message_has_the_verdict_in_one_line(
-    sent: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code = followed("notify", BEGUN + ENDED, tmp_path, monkeypatch, urls=["ok://secret"])
-
-    assert code == 0
-    assert sent == [{"title": "tiny: REFUSED", "body": "tiny is not it (2 min)"}]
-
-
-def test_an_address_that_refuses_shows_in_the_exit_code(
-    sent: list[Any],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    urls = ["bad://secret", "ok://secret"]
-
-    assert followed("notify", BEGUN, tmp_path, monkeypatch, urls=urls) == follow.NOT_SENT
-    assert [one["title"] for one in sent] == ["recipe: ended"]
-    assert capsys.readouterr() == ("", "")

@@ -1,20 +1,16 @@
-"""What `--track` and `--notify` name, and which keys go where."""
+"""What `--track` names, and which keys go where."""
 
 import importlib
 import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from engine.errors import EngineError
-from engine.tracking.followers import following, messages_to, tracker_of
+from engine.tracking.followers import following, tracker_of
 from engine.tracking.trackers import NAMES
 from engine.trust.allowed import from_options
-from engine.trust.hosts import redacted
 
 WANDB = "wandb=https://api.wandb.ai"
 REFUSED = {
@@ -60,7 +56,6 @@ def test_a_key_goes_to_the_host_that_it_was_allowed_for() -> None:
     found = tracker_of(WANDB, from_options([], [], ["WANDB_API_KEY=api.wandb.ai"]))
 
     assert found.variables["WANDB_API_KEY"] == "a-secret"
-    assert found.has_network
     assert "secret" not in repr(found)
 
 
@@ -68,59 +63,20 @@ def test_a_key_goes_to_the_host_that_it_was_allowed_for() -> None:
 def test_a_tracker_of_files_gets_no_key_and_no_network(kind: str) -> None:
     found = tracker_of(f"{kind}=there", from_options([], [], ["WANDB_API_KEY=api.wandb.ai"]))
 
-    assert (found.folder, found.has_network) == ("there", False)
+    assert (found.folder, found.url) == ("there", "")
     assert "a-secret" not in found.variables.values()
 
 
-@pytest.mark.parametrize("kind", [*NAMES, "notify"])
+@pytest.mark.parametrize("kind", NAMES)
 def test_a_missing_package_names_its_extra(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
 
     with pytest.raises(EngineError) as raised:
-        messages_to(["json://x"]) if kind == "notify" else tracker_of(
-            kind, from_options([], [], [])
-        )
+        tracker_of(kind, from_options([], [], []))
 
     [problem] = raised.value.problems
     assert problem.code == "E701"
     assert problem.hint == f"uv sync --extra {kind}"
-
-
-def no_address(url: str, **_: Any) -> Any:
-    """A stand-in of `Apprise.instantiate`."""
-    return url.startswith("json://") or None
-
-
-@pytest.mark.parametrize("text", ["secret", "env:EMPTY_SECRET", "env:ODD"])
-def test_an_address_that_is_none_is_not_shown(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = SimpleNamespace(Apprise=SimpleNamespace(instantiate=staticmethod(no_address)))
-    monkeypatch.setitem(sys.modules, "apprise", fake)
-    monkeypatch.setenv("ODD", "a-secret-without-a-scheme")
-    monkeypatch.setenv("GOOD", "json://host/secret")
-
-    good = messages_to(["env:GOOD"])
-
-    assert good.urls == ("json://host/secret",)
-    assert "secret" not in repr(good)
-    with pytest.raises(EngineError) as raised:
-        messages_to(["env:GOOD", text])
-    [problem] = raised.value.problems
-    assert problem.code == "R447"
-    assert "a-secret" not in problem.message
-    assert text == "env:EMPTY_SECRET" or "secret" not in problem.message
-
-
-def test_a_bug_report_quotes_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    fake = SimpleNamespace(Apprise=SimpleNamespace(instantiate=staticmethod(no_address)))
-    monkeypatch.setitem(sys.modules, "apprise", fake)
-    monkeypatch.setenv("GOOD", "json://host/hidden-in-a-variable")
-
-    messages_to(["json://host/hidden-in-a-word", "env:GOOD"])
-
-    text = redacted(
-        "recipe run --notify json://host/hidden-in-a-word: json://host/hidden-in-a-variable"
-    )
-    assert "hidden" not in text
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

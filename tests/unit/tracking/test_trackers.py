@@ -1,16 +1,13 @@
 """Each tracker's real package keeps a run, confined and without a network; skipped where it is not installed."""
 
-import http.server
 import importlib.util
-import json
-import threading
 from pathlib import Path
 
 import pytest
 
 from engine.errors import Problem
 from engine.tracking import trackers
-from engine.tracking.followers import Follower, following, messages_to, tracker_of
+from engine.tracking.followers import Follower, following, tracker_of
 from engine.tracking.trackers import line_of
 from engine.trust.allowed import from_options
 
@@ -83,31 +80,3 @@ def test_a_server_that_is_not_there_costs_a_warning(tmp_path: Path) -> None:
 
     assert problem.code == "X871"
     assert "127.0.0.1" in problem.message
-
-
-def test_a_message_is_one_line(tmp_path: Path) -> None:
-    if importlib.util.find_spec("apprise") is None:
-        pytest.skip("apprise is not installed")
-    taken: list[dict[str, str]] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            taken.append(json.loads(self.rfile.read(length)))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *given: object) -> None:
-            """Show nothing."""
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"json://user:pass-word@127.0.0.1:{server.server_port}/"
-        problems = follow(messages_to([url]), tmp_path)
-        server.shutdown()
-
-    assert problems == []
-    [message] = taken
-    assert (message["title"], message["message"]) == ("tiny: ACCEPTED", "it is (0 min)")
-    for file in tmp_path.rglob("*"):
-        assert file.is_dir() or b"pass-word" not in file.read_bytes()

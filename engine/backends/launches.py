@@ -162,7 +162,7 @@ def train_unsloth(launch: Launch) -> Trained:
     python = unsloth_python()
     if python is None:
         raise StageError.one("B440", "Unsloth has no environment: UNSLOTH_PYTHON names no Python")
-    child = str(Path(__file__).with_name("child.py"))
+    child = str(Path(__file__).with_name("training_process.py"))
     # -I: neither this environment's packages nor the folder's modules are in reach of the other Python.
     words = ("-I", "-u", "-X", "utf8", child, "unsloth", CONFIG)
     program = TrainingProgram(

@@ -62,9 +62,8 @@ def confine_run(
     from engine.recipe.outside import named_of
     from engine.recipe.references import references_of
     from engine.sources.fetch_process import Named, address_text
-    from engine.trust.allowed import projects
+    from engine.trust.allowed import project_of, projects
     from engine.trust.hosts import has_proxy
-    from engine.trust.project import project_of
 
     if not available().landlock:
         require_trusted(recipe, is_unconfined=options.unconfined)

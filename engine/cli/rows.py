@@ -38,8 +38,7 @@ from engine.render.data import data_json, data_text
 from engine.render.number_format import number
 from engine.render.progress_display import columns, has_colour
 from engine.render.report.sections.data import synthetic_lines
-from engine.runs.data_view import look
-from engine.runs.shown_rows import ViewOptions
+from engine.runs.data_view import ViewOptions, look
 from engine.store import Artifact, Store
 from engine.values import to_json
 

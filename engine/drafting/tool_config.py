@@ -22,7 +22,7 @@ from engine.files.reading import parse_json, read_text
 from engine.recipe.text.paths import as_typed, format_of
 from engine.recipe.text.source import MAX_BYTES
 from engine.recipe.validation.schema import schema_text
-from engine.trust.project import lies_below, real_place
+from engine.trust.allowed import lies_below, real_place
 from engine.values import Value
 
 TOOLS: Final[Mapping[str, Any]] = parse_json(schema_text("import-tools.json"))

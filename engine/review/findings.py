@@ -16,10 +16,9 @@ from engine.recipe.validation.schema import Weakening, weakenings
 from engine.review.holdout import judge_holdout, judges_of
 from engine.review.locks import judge_record, lock_changes, record_notes, with_accepted
 from engine.review.pairs import Versions
-from engine.review.pins import pins, uncompared
 from engine.review.row_changes import RowDivider, prompt_leaks
 from engine.review.version import Side, waivers_of
-from engine.review.weakening import of_keys
+from engine.review.weakening import of_keys, pins, uncompared
 from engine.sources import identity
 from engine.sources.local import DigestMemory
 from engine.stages import STAGES

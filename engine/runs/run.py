@@ -1,19 +1,24 @@
 """A run in one call: collect inputs, run the stages, report: `recipe run`, importable."""
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.artifacts import results
+from engine.codes import all_codes
 from engine.environment import detect_device, devices_for, tool_versions
 from engine.errors import EngineError, ExitCode, Problem, Severity, StoreError
-from engine.estimate.actuals import CostTracker
+from engine.estimate.actuals import CostTracker, Rest
 from engine.estimate.shape import refuse_unfit
 from engine.evidence import (
+    FormResult,
     HoldoutUse,
     Repeat,
     Report,
     Reproduction,
+    Scores,
     StageCost,
     StageRecord,
     StageStatus,
@@ -24,7 +29,7 @@ from engine.lock.policy import PLAIN, LockOptions, LockPolicy, lock_policy
 from engine.lock.writer import LockWriter
 from engine.pipeline.loop import RunOptions, RunState, Watcher, run_stages
 from engine.pipeline.plan import collect_inputs, moving
-from engine.pipeline.report import assemble, write
+from engine.pipeline.report import assemble, describe, write
 from engine.pipeline.requirements import (
     refuse_absent,
     refuse_moving,
@@ -34,19 +39,20 @@ from engine.pipeline.requirements import (
     require_ranks,
 )
 from engine.process import interrupts
-from engine.progress import Progress
+from engine.progress import MeasuredProgress, Progress, mention
 from engine.recipe import dump_resolved
-from engine.recipe.model import Recipe
+from engine.recipe.model import PathRef, Recipe
 from engine.recipe.text.extends import with_parent_text
 from engine.recipe.text.paths import absolute, from_here
-from engine.runs.run_events import RecordedProgress, ended, events_of, files_and_end, keep, not_kept
+from engine.render.progress_display import Pace
 from engine.store import Artifact, Store, make_key
 from engine.store.records import BUNDLED_LOCK, Runs, write_text
 from engine.store.remote.shared_store import open_store
 from engine.store.root import remove_leftovers
-from engine.tracking.trackers import STAGE_BEGUN, EventStream
+from engine.tracking import trackers
+from engine.tracking.trackers import EventStream
 from engine.training.trained_rows import row_lengths
-from engine.values import Value, replace, to_json
+from engine.values import Value, field, from_json, replace, to_json
 
 
 class RunResult(Value):
@@ -61,9 +67,6 @@ class RunResult(Value):
     """Problems of files that could not be kept, without loss of a result."""
 
 
-_KNOWN = (StageStatus.REUSED, StageStatus.SKIPPED)
-
-
 class _LockingWatcher(Value, kw_only=False):
     """A watcher that writes the lock once the splits are drawn, and the stream of events."""
 
@@ -75,7 +78,7 @@ class _LockingWatcher(Value, kw_only=False):
     def stage(self, name: str) -> Progress:
         if name == "train":
             self.tracker.before_training()
-        self.events.write(STAGE_BEGUN, stage=name)
+        self.events.write(trackers.STAGE_BEGUN, stage=name)
         inner, rest = self.watcher.stage(name), self.tracker.rest(name)
         return RecordedProgress(stage=name, inner=inner, events=self.events, rest=rest)
 
@@ -186,7 +189,8 @@ class _Ending(Value):
         except EngineError as error:
             report = self._report(None, repeated)
             report = replace(report, run_directory="", files=(), next_steps=())
-            is_known = state.error is None and all(one.status in _KNOWN for one in state.records)
+            known = (StageStatus.REUSED, StageStatus.SKIPPED)
+            is_known = state.error is None and all(one.status in known for one in state.records)
             if is_known and isinstance(error, StoreError):
                 stop = state.stop.code if state.stop else ExitCode.ACCEPTED
                 code = self.lock.exit_code(stop, repeated)
@@ -229,7 +233,9 @@ class _Ending(Value):
             # before the record, which holds its digest
             write_text(run / BUNDLED_LOCK, lock_text(keeper.now))
         last = files_and_end(self.events, report, code)
-        keep(self.events, run, last)
+        text = self.events.text()
+        if self.events.is_whole:
+            write_text(run / trackers.EVENTS_FILE, text + last)
         names = ("verdict", "first_difference", "summary")
         done = [one for one in state.records if one.status is not StageStatus.SKIPPED]
         record = {
@@ -250,14 +256,20 @@ class _Ending(Value):
         runs.record(run, record)
         self.events.append(last)
         keeper.keep()
-        lost = () if self.events.is_whole else (not_kept(),)
+        lost = Problem(
+            code="X870",
+            message=f"the run's {trackers.EVENTS_FILE} could not be written; its report is whole",
+            hint="look whether the disk is full, or whether somebody else has written below .recipe/logs",
+            severity=Severity.WARNING,
+        )
+        lost_events = () if self.events.is_whole else (lost,)
         return RunResult(
             code=code,
             report=report,
             folder=run,
             error=state.error,
             events=tuple(keeper.messages),
-            warnings=(*keeper.problems, *store.problems(), *lost),
+            warnings=(*keeper.problems, *store.problems(), *lost_events),
         )
 
     def _report(
@@ -285,3 +297,128 @@ class _Ending(Value):
             return False
         self.state.stop = results.interrupted("report", number)
         return True
+
+
+class RecordedProgress(Value):
+    """Progress of a stage that also writes measured steps to the stream."""
+
+    stage: str
+    inner: Progress
+    events: EventStream
+    rest: Rest
+    pace: Pace = field(default_factory=Pace)
+    began: float = field(default_factory=time.monotonic)
+
+    def update(self, done: int, total: int, unit: str, **facts: str) -> None:
+        now = time.monotonic()
+        self.pace.add(now, done, total=total, unit=unit)
+        if run := self.rest.words(now - self.began, self.pace.seconds_left() if total else None):
+            facts["run"] = run
+        self.inner.update(done, total, unit, **facts)
+
+    def note(self, text: str) -> None:
+        self.inner.note(text)
+
+    def mention(self, text: str) -> None:
+        mention(self.inner, text)
+
+    def measured(
+        self, step: int, steps: int, numbers: Mapping[str, float], *, of: str = ""
+    ) -> None:
+        self.events.write(
+            trackers.STEP, stage=self.stage, of=of or None, step=step, steps=steps, values=numbers
+        )
+        if isinstance(self.inner, MeasuredProgress):
+            self.inner.measured(step, steps, numbers, of=of)
+
+
+@contextlib.contextmanager
+def events_of(recipe: Recipe, options: RunOptions, root: Path) -> Iterator[EventStream]:
+    """Yield the stream of a run, with its first event. An unnamed file is deleted: the run's folder has a copy."""
+    events = EventStream(options.events or trackers.live_file(root), below=root)
+    try:
+        base = recipe.base_model
+        plain = (str, int, float, bool)
+        method = {
+            name: value
+            for name, value in to_json(recipe.method).items()
+            if isinstance(value, plain)
+        }
+        events.write(
+            trackers.BEGUN,
+            recipe=recipe.name,
+            kind=recipe.task.kind,
+            # the path of a local model is of one machine only
+            base_model="a local model" if isinstance(base, PathRef) else describe(base),
+            backend=recipe.backend.name,
+            method=method,
+            versions=tool_versions(),
+        )
+        yield events
+    finally:
+        events.close()
+        if options.events is None:
+            events.discard()
+
+
+def ended(
+    events: EventStream, record: StageRecord, artifacts: Mapping[str, Artifact], recipe: Recipe
+) -> None:
+    """Write the end of a stage, and its numbers, checks and verdict."""
+    if record.stage in artifacts and record.status in (StageStatus.RAN, StageStatus.REUSED):
+        scores: dict[str, Scores] = {}
+        if record.stage in results.ASKING:
+            only = {record.stage: artifacts[record.stage]}
+            scores = {one.name: one.scores for one in results.baselines(only, recipe)}
+        elif record.stage == "evaluate":
+            scores = results.scores(artifacts)
+        elif record.stage == "verify":
+            rungs = results.read_json(artifacts["verify"], "verify.json").get("ladder", ())
+            scores = {one.name: one.scores for one in from_json(tuple[FormResult, ...], rungs)}
+        for of, found in scores.items():
+            values = {one.name: one.value for one in found.metrics if one.value is not None}
+            events.write(
+                trackers.METRICS, stage=record.stage, of=of, rows=found.rows, values=values
+            )
+        if record.stage in ("gate", "verify"):
+            verdict = results.verdict(artifacts, record.stage)
+            for check in verdict.checks:
+                events.write(
+                    trackers.CHECK,
+                    stage=record.stage,
+                    name=check.name,
+                    status=check.status.value,
+                    got=check.got,
+                    direction=check.direction,
+                    bound=check.bound,
+                    decided_on=check.decided_on,
+                    rows=check.n,
+                )
+            events.write(trackers.VERDICT, stage=record.stage, status=verdict.status.value)
+    # only codes of problems: a message may cite a row
+    known = all_codes() if record.problems else {}
+    firsts = (next(filter(known.__contains__, text.split()), "") for text in record.problems)
+    codes = [*filter(None, firsts)]
+    events.write(
+        trackers.STAGE_ENDED,
+        stage=record.stage,
+        status=record.status.value,
+        seconds=record.seconds,
+        problems=codes or None,
+    )
+
+
+def files_and_end(events: EventStream, report: Report, code: ExitCode) -> str:
+    """Write the exported files, and return the last line, about the outcome, for after the record."""
+    for file in report.files:
+        events.write(
+            trackers.FILE, name=file.name, format=file.format, bytes=file.bytes, sha256=file.sha256
+        )
+    return trackers.line_of(
+        trackers.ENDED,
+        recipe=report.recipe_name,
+        outcome=report.outcome,
+        summary=report.summary,
+        exit_code=int(code),
+        seconds=report.seconds,
+    )

@@ -8,9 +8,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from engine.trust.allowed import Allowed, projects, reading, sending_key, sending_rows, trusted
+from engine.trust.allowed import (
+    Allowed,
+    Project,
+    lies_below,
+    project_of,
+    projects,
+    reading,
+    real_place,
+    sending_key,
+    sending_rows,
+    trusted,
+)
 from engine.trust.hosts import Address, is_never_sent
-from engine.trust.project import Project, lies_below, project_of, real_place
 from engine.values import replace
 
 MOST_ENTRIES: Final = 20_000

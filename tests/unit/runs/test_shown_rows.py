@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.data.examples.example import Example, write_examples
-from engine.runs.shown_rows import ViewOptions, examples, thumbs
+from engine.runs.data_view import ViewOptions, examples, thumbs
 from engine.values import replace
 from support.launches import TASK
 

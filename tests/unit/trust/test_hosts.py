@@ -8,10 +8,9 @@ import pytest
 
 from engine.cli.main import main
 from engine.errors import RecipeError
-from engine.trust import hosts
+from engine.trust import allowed, hosts
 from engine.trust.allowed import Allowed, forget, from_options, projects, records, trust, trusted
 from engine.trust.hosts import AddressKind, is_never_sent, kind_of, parse_address, parse_host
-from engine.trust.project import project_of
 
 
 @pytest.mark.parametrize(
@@ -256,8 +255,8 @@ def test_the_users_projects_reach_over_their_folders(
     settings.write_text("projects: [~/work]\n", encoding="utf-8")
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    inside = project_of(work / "one" / "recipe.yaml", projects())
-    beside = project_of(tmp_path / "recipe.yaml", projects())
+    inside = allowed.project_of(work / "one" / "recipe.yaml", projects())
+    beside = allowed.project_of(tmp_path / "recipe.yaml", projects())
 
     assert inside.holds(work / "data" / "rows.csv")
     assert not inside.holds(work / ".ssh" / "id_rsa")
@@ -300,7 +299,7 @@ def test_a_repository_around_the_home_is_no_project(
         (folder / ".git").mkdir()
         (folder / ".git" / "HEAD").write_text("", encoding="utf-8")
 
-    found = project_of(tmp_path / "home" / "download" / "recipe.yaml")
+    found = allowed.project_of(tmp_path / "home" / "download" / "recipe.yaml")
 
     assert found.roots == (tmp_path / "home" / "download",)
 

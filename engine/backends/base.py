@@ -331,22 +331,6 @@ def soft_lines(recipe: Recipe) -> Iterator[Line]:
 Line = tuple[str, Json, str]
 
 
-def with_overrides(
-    lines: Iterable[Line], overrides: Iterable[tuple[str, Json]]
-) -> list[ConfigLine]:
-    """Return the lines of a config with what the recipe overrides, in their places; further keys come last."""
-    given = {
-        key: ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
-        for key, value in overrides
-    }
-    found = [
-        given.pop(key, ConfigLine(key=key, value=value, origin=origin))
-        for key, value, origin in lines
-    ]
-    # Sorted: the text is part of stage keys, and the order of keys in a recipe means nothing.
-    return [*found, *(given[key] for key in sorted(given))]
-
-
 def compiled(
     recipe: Recipe,
     lines: Iterable[Line],
@@ -355,18 +339,28 @@ def compiled(
     *,
     flow: bool | None = None,
 ) -> BackendConfig:
-    """Return lines and what the recipe overrides as YAML, in their order, below a comment that names the tool.
+    """Return lines as YAML, in their order, below a comment that names the tool.
 
-    Keys with points are written as sections. RecipeError where there are problems: then no line is read.
+    What the recipe overrides is in its place, further keys are last; keys with points are written as sections.
+    RecipeError where there are problems: then no line is read.
     """
     if problems:
         raise RecipeError(problems)
-    found = with_overrides(lines, recipe.backend.overrides)
+    overrides = {
+        key: ConfigLine(key=key, value=value, origin=f"backend.overrides.{key}")
+        for key, value in recipe.backend.overrides
+    }
+    written = [
+        overrides.pop(key, ConfigLine(key=key, value=value, origin=origin))
+        for key, value, origin in lines
+    ]
+    # Sorted: the text is part of stage keys, and the order of keys in a recipe means nothing.
+    written += [overrides[key] for key in sorted(overrides)]
     data: dict[str, Any] = {}
-    for line in found:
+    for line in written:
         put(data, line.key, line.value)
     # Copied, so that equal parts are written out and not as references to each other.
     data = json.loads(json.dumps(data))
     body = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=flow)
     header = f"# {tool}; {COMPILED}: `recipe compile` writes it\n"
-    return BackendConfig(text=f"{header}{body}", lines=tuple(found))
+    return BackendConfig(text=f"{header}{body}", lines=tuple(written))

@@ -40,9 +40,9 @@ def main() -> None:
         sys.modules["engine"] = module
         spec.loader.exec_module(module)
     from engine.process import interrupts
-    from engine.process.library_settings import read_quickly
+    from engine.process.library_settings import read_once
 
-    read_quickly()
+    read_once()
     names = {"trl": ("engine.runtime.training.sft",), "axolotl": LIBRARIES}
     for name in names.get(backend, ()):
         importlib.import_module(name)

@@ -61,19 +61,16 @@ class IdleClock:
 
 
 def processor_time(session: int) -> int | None:
-    found = [line for line in _stats() if line[3] == str(session)]
-    # utime, stime, and those of children that were waited for
-    return sum(int(number) for line in found for number in line[11:15]) if found else None
-
-
-def _stats() -> Iterator[list[str]]:
-    with contextlib.suppress(OSError):
-        for folder in _PROC.iterdir():
-            if folder.name.isdigit():
-                with contextlib.suppress(OSError):
-                    # the name before it stands in brackets and may hold anything
-                    line = (folder / "stat").read_text(encoding="utf-8", errors="replace")
-                    yield line.rpartition(")")[2].split()
+    """Return the processor time of all processes of a session; None where there is none, or the system has no list."""
+    times: list[int] = []
+    for file in _PROC.glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # the name of the program is in brackets and may hold anything
+            numbers = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if numbers[3] == str(session):
+                # utime, stime, and those of children that were waited for
+                times += map(int, numbers[11:15])
+    return sum(times) if times else None
 
 
 class Child:
@@ -209,10 +206,8 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, process.pid, flags) is not None
 
 
+@interrupts.on_force
 def _kill_all() -> None:
     # A copy: the thread that watches signals may run this while the main thread starts a child.
     for child in list(_running):
         child.signal(signal.SIGKILL)
-
-
-interrupts.on_force(_kill_all)

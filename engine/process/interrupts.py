@@ -79,8 +79,9 @@ def raise_unless_deferred() -> None:
         raise_pending()
 
 
-def on_force(reap: Callable[[], None]) -> None:
+def on_force(reap: Callable[[], None]) -> Callable[[], None]:
     _state.reap = reap
+    return reap
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 0.2
@@ -68,8 +68,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     _, status = os.waitpid(worker, 0)
-    # Whoever started us is shown how the worker ended: by the same code, or by the same signal.
-    code = os.waitstatus_to_exitcode(status)
+    end_as(os.waitstatus_to_exitcode(status))
+
+
+def end_as(code: int) -> NoReturn:
+    """End as a child has ended, by its code or by its signal, to show that to whoever started this process."""
     if code < 0:
         # SIGKILL cannot be given another disposition.
         with contextlib.suppress(OSError):

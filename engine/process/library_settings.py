@@ -149,36 +149,8 @@ def instructions(variables: Mapping[str, str] = os.environ) -> str:
     return " ".join(f"{name}={variables[name]}" for name in INSTRUCTIONS if variables.get(name))
 
 
-def read_quickly() -> None:
-    """Have `packages_distributions` read lists of files: transformers and trl both ask for all when imported.
-
-    The standard library looks for every file of every distribution on the disk, 45,000 with all extras, for 0.8 s each
-    time (`timeit.timeit(metadata.packages_distributions, number=1)`). Here no file is looked for: 0.1 s, once.
-    """
+def read_once() -> None:
+    """Have `packages_distributions` look for the files of all packages once: transformers and trl both ask it."""
     from importlib import metadata  # light verbs spare it
 
-    metadata.packages_distributions = packages_distributions
-
-
-@cache
-def packages_distributions() -> Mapping[str, list[str]]:
-    import csv
-    import inspect
-    from importlib import metadata
-
-    found: dict[str, list[str]] = {}
-    for distribution in metadata.distributions():
-        names = set((distribution.read_text("top_level.txt") or "").split())
-        if not names:
-            record = distribution.read_text("RECORD")
-            rows = csv.reader((record or "").splitlines())
-            # Distributions of other installers have no record; the standard library knows their lists.
-            files = (
-                [row[0] for row in rows if row] if record else map(str, distribution.files or ())
-            )
-            parts = (file.partition("/") for file in files)
-            tops = (top if slash else inspect.getmodulename(top) or top for top, slash, _ in parts)
-            names = {name for name in tops if "." not in name}
-        for name in names:
-            found.setdefault(name, []).append(distribution.metadata["Name"])
-    return found
+    metadata.packages_distributions = cache(metadata.packages_distributions)

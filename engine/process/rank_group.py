@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 
-from engine.process.launcher import tell_when_gone
+from engine.process.launcher import end_as, tell_when_gone
 
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 5.0
@@ -27,7 +27,9 @@ POLL_SECONDS = 0.05
 
 def main() -> None:
     count, node, nodes, at, imports, module, *arguments = sys.argv[1:]
-    given = dict(os.environ)
+    interfaces = {
+        name: value for name, value in os.environ.items() if name.endswith("_SOCKET_IFNAME")
+    }
     # Libraries of other systems start threads that no fork survives.
     if imports != "-" and sys.platform == "linux":
         importlib.import_module(imports)
@@ -43,13 +45,18 @@ def main() -> None:
         if number == 0:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             tell_when_gone(os.getppid(), signal.SIGKILL)
-            found = variables(rank, int(count), node=int(node), nodes=int(nodes), at=at)
-            os.environ.update({**found, **_chosen(given)})
+            own = variables(rank, int(count), node=int(node), nodes=int(nodes), at=at)
+            os.environ.update({**own, **interfaces})
             sys.argv = [module, *arguments]
             runpy.run_module(module, run_name="__main__", alter_sys=True)
             return
         ranks[number] = rank
-    _end_as(*_wait(ranks))
+    rank, code = _wait(ranks)
+    if code:
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+        sys.stderr.write(f"process {rank} of the training {how}\n")
+        sys.stderr.flush()
+    end_as(code)
 
 
 def variables(rank: int, count: int, *, node: int, nodes: int, at: str) -> dict[str, str]:
@@ -68,15 +75,11 @@ def variables(rank: int, count: int, *, node: int, nodes: int, at: str) -> dict[
     return {**found, "MASTER_ADDR": host, "MASTER_PORT": port}
 
 
-def _chosen(given: dict[str, str]) -> dict[str, str]:
-    return {name: value for name, value in given.items() if name.endswith("_SOCKET_IFNAME")}
-
-
 def free_port(host: str = LOOPBACK) -> int:
     """Return a port that nothing uses now; who takes it in between makes the group fail, and it is started again."""
-    with socket.socket() as one:
-        one.bind((host, 0))
-        port: int = one.getsockname()[1]
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
         return port
 
 
@@ -100,18 +103,6 @@ def _wait(ranks: dict[int, int]) -> tuple[int, int]:
         os.waitpid(number, 0)
     # One that was killed is the cause, and the others have only lost it.
     return min(failed, key=lambda one: one[1] > 0, default=(0, 0))
-
-
-def _end_as(rank: int, code: int) -> None:
-    if code:
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
-        sys.stderr.write(f"process {rank} of the training {how}\n")
-        sys.stderr.flush()
-    if code < 0:
-        if -code != signal.SIGKILL:
-            signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    os._exit(code)
 
 
 if __name__ == "__main__":

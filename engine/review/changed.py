@@ -17,6 +17,7 @@ from engine.lock.file import SUFFIX, lock_path
 from engine.recipe.text.extends import KEY
 from engine.recipe.text.paths import absolute, has_magic, match_listed
 from engine.recipe.text.source import MAX_BYTES, parse_source
+from engine.review.compare import finding
 from engine.review.repository import Repository
 from engine.values import Value, replace
 
@@ -87,16 +88,13 @@ class ChangeStatus(StrEnum):
     HIDDEN = "not looked at"
 
 
-def _finding(code: str, effect: Effect, says: str) -> Finding:
-    return Finding(code=code, path="recipe", effect=effect, says=says)
-
-
-UNSEEN_FINDING: Final = _finding(
-    "W121",
-    Effect.UNKNOWN,
-    "git holds another version of it than the disk, and only the file on the disk was compared",
+UNSEEN_FINDING: Final = Finding(
+    code="W121",
+    path="recipe",
+    effect=Effect.UNKNOWN,
+    says="git holds another version of it than the disk, and only the file on the disk was compared",
 )
-GONE_FINDING: Final = _finding("W120", Effect.WEAKER, "nothing judges its model any more")
+GONE_FINDING: Final = finding("W120", "recipe", "nothing judges its model any more")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 import gc
 
-from engine.process.library_settings import read_quickly
+from engine.process.library_settings import read_once
 
 # Here, as every module that imports transformers is below.
-read_quickly()
+read_once()
 # The libraries are 1.2 million objects that stay: looking them through for garbage at every 2,000th costs a second.
 gc.set_threshold(20_000)

@@ -25,8 +25,6 @@ from engine.recipe.validation.schema import Schema, children, expand, recipe_sch
 from engine.values import replace
 
 KEY: Final = "extends"
-_OF_A_VALUE: Final = frozenset({"B401", "B407"})
-"""Codes of backends that are about a value; the others are about a key."""
 _NOT_RELATIVE: Final = re.compile(r"[/\\~]|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]+://")
 _PLACES: Final = frozenset({"hub", "path", "package"})
 
@@ -50,7 +48,7 @@ def placed(
         at = known.get(problem.path)  # A default, or a key of a sweep, is in no file.
         if at is None or problem.place is not None or problem.code not in codes:
             return problem
-        place = source.place(at, key=problem.code not in _OF_A_VALUE)
+        place = source.place(at, key=problem.code != "B407")
         place = replace(place, snippet=()) if problem.severity is Severity.WARNING else place
         return replace(problem, place=place)
 

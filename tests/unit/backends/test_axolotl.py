@@ -129,13 +129,6 @@ def test_a_misspelt_override_names_the_nearest_key() -> None:
     assert problem.hint == "did you mean `max_grad_norm`?"
 
 
-def test_an_unknown_backend_is_reported_with_the_known_ones() -> None:
-    with pytest.raises(RecipeError) as refused:
-        load_backend("torchtune")
-
-    assert [problem.code for problem in refused.value.problems] == ["B401"]
-
-
 @pytest.mark.parametrize(
     ("device", "method", "precision", "codes"),
     [

@@ -18,7 +18,6 @@ from engine.errors import ExitCode, RecipeError
 from engine.files.leases import temporary_folder
 from engine.publish.hub_upload import Hub
 from engine.publish.publication import (
-    Destination,
     Folder,
     Publication,
     Published,
@@ -126,7 +125,7 @@ def verify(options: argparse.Namespace) -> int:
 def publish(options: argparse.Namespace) -> None:
     _refuse_others(options, {"public": "hub"}, options.to, "R423", "publish --to")
     folder, root = find_run(options.run, options), store_of(options)
-    place: Destination = Folder(folder=Path(options.name))
+    place: Hub | Folder = Folder(folder=Path(options.name))
     if options.to == "hub":
         place = Hub(repo=options.name, is_public=options.public)
     wanted = PublishOptions(
@@ -141,7 +140,7 @@ def publish(options: argparse.Namespace) -> None:
         progress_on_terminal("publish", terminal) as progress,
     ):
         publication = gather(folder, Store(root), wanted, work)
-        place.check(publication)
+        place.check()
         done = place.publish(publication, progress.note) if options.yes else None
     value = {
         "schema": "publication.v1",
@@ -164,7 +163,7 @@ def publish(options: argparse.Namespace) -> None:
 
 
 def _publication_lines(
-    place: Destination, publication: Publication, done: Published | None
+    place: Hub | Folder, publication: Publication, done: Published | None
 ) -> list[str]:
     widest = max(len(file.name) for file in publication.files)
     files = [

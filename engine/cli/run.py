@@ -43,11 +43,6 @@ from engine.tracking.followers import Follower, following, tracker_of
 from engine.tracking.trackers import live_file
 
 
-def followers_of(options: argparse.Namespace) -> list[Follower]:
-    """Return what is to follow the run, refused before anything else happens where it cannot. As `tracker_of`."""
-    return [tracker_of(text, allowed(options)) for text in options.track]
-
-
 @contextlib.contextmanager
 def followed(followers: list[Follower], root: Path) -> Iterator[tuple[Path | None, list[Problem]]]:
     """Yield the file that followers read the run's events from, None without any, and what they could not do."""
@@ -63,7 +58,8 @@ def followed(followers: list[Follower], root: Path) -> Iterator[tuple[Path | Non
 
 
 def run(options: argparse.Namespace) -> int:
-    followers = followers_of(options)
+    # What cannot follow the run is refused before anything else happens.
+    followers = [tracker_of(text, allowed(options)) for text in options.track]
     recipe, warnings = read_recipe(options)
     profile = compute_of(options, runs=True)
     sharing = sharing_of(options, profile.store)

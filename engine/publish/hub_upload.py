@@ -23,7 +23,7 @@ from engine.errors import (
     needs_extra,
 )
 from engine.publish.model_card import FILE as SIGNATURE
-from engine.publish.publication import SUMS, Destination, Note, Publication, Published, require_sent
+from engine.publish.publication import SUMS, Note, Publication, Published, require_sent
 from engine.render.styled_text import printable
 from engine.sources.hub import fetching, is_of_the_connection, with_hook
 from engine.trust.hosts import Address, keep_secret, parse_address, redacted
@@ -37,7 +37,7 @@ LOGIN: Final = "hf auth login, or set HF_TOKEN to a token that may write"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hub(Destination):
+class Hub:
     """A repository of models on the hub."""
 
     repo: str
@@ -57,9 +57,8 @@ class Hub(Destination):
         readers = "public: everybody can read it" if self.is_public else "private"
         return f"{_endpoint()}/{self.repo}, {readers}"
 
-    def check(self, publication: Publication) -> None:
+    def check(self) -> None:
         """EnvironmentProblem X836 where the token would travel without encryption."""
-        del publication
         _address(_endpoint())
 
     def publish(self, publication: Publication, note: Note) -> Published:

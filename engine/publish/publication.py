@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from engine.bundle.build import as_they_leave, make_bundle, report_of
 from engine.bundle.contents import REPORT, RESOLVED
@@ -41,19 +41,6 @@ class Published(Value):
     """Further information for a person, a line each."""
 
 
-class Destination(Protocol):
-    """One kind of place. `check` was called before `publish`."""
-
-    def words(self) -> str:
-        """Return where the files would go, and who could read them."""
-
-    def check(self, publication: Publication) -> None:
-        """Refuse what can be seen to fail without reaching anything outside this machine. EngineError."""
-
-    def publish(self, publication: Publication, note: Note) -> Published:
-        """Write, read back, compare. EngineError; StoreError X832 where something else came back."""
-
-
 def require_sent(blocks: Iterable[bytes], place: str, name: str, *, sha256: str, size: int) -> None:
     """Raise StoreError X832 unless the blocks that come back are the file that was sent."""
     found, read = hashlib.sha256(), 0
@@ -77,15 +64,16 @@ def other_file(place: str, name: str, *, sent: str, found: str) -> StoreError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Folder(Destination):
+class Folder:
+    """A new folder. `check` comes before `publish`."""
+
     folder: Path
 
     def words(self) -> str:
         return f"the new folder {self.folder}"
 
-    def check(self, publication: Publication) -> None:
-        """RecipeError X830 where something stands there."""
-        del publication
+    def check(self) -> None:
+        """RecipeError X830 for a folder that exists."""
         require_absent(self.folder, code="X830", option="--name FOLDER")
 
     def publish(self, publication: Publication, note: Note) -> Published:

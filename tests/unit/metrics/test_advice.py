@@ -9,7 +9,6 @@ from engine.evidence import (
     Comparison,
     Diagnosis,
     Fit,
-    Interval,
     LearningCurve,
     Metric,
     RecipeEdit,
@@ -24,8 +23,10 @@ from engine.values import replace
 from support.tasks import task
 
 Answers = Callable[[Mapping[str, str]], list[Prediction]]
+Advice = Callable[..., tuple[str, ...]]
 LABELS = ("a", "b")
 TASK = task("classification", labels=LABELS)
+RIGHT = {"a": "a" * 40, "b": "b" * 40}
 
 
 def refused(name: str, status: Status = Status.FAIL, **changes: object) -> Verdict:
@@ -42,81 +43,6 @@ def refused(name: str, status: Status = Status.FAIL, **changes: object) -> Verdi
     return Verdict(status=status, checks=(check,))
 
 
-def advice(predictions: list[Prediction], verdict: Verdict) -> tuple[str, ...]:
-    scores = score(predictions, Judging(task=TASK, confidence=0.95, seed=7))
-    return what_would_help(scores, verdict, task=TASK)
-
-
-def test_the_most_confused_labels_are_named_worst_first(answers: Answers) -> None:
-    lines = advice(
-        answers({"a": "a" * 40 + "b" * 3, "b": "b" * 21 + "a" * 19}), refused("macro_f1")
-    )
-
-    assert lines == ("`b` is taken for `a` 19 times", "`a` is taken for `b` 3 times")
-
-
-def test_a_bound_that_only_the_file_misses_asks_for_more_bits(answers: Answers) -> None:
-    scores = score(
-        answers({"a": "a" * 40 + "b" * 3, "b": "b" * 40}),
-        Judging(task=TASK, confidence=0.95, seed=7),
-    )
-
-    lines = what_would_help(scores, refused("macro_f1"), task=TASK, beside=Beside(is_of_file=True))
-
-    assert len(lines) == 1
-    assert lines[0].startswith("macro_f1: the tuned model keeps its bounds")
-    assert "Q8_0" in lines[0]
-
-
-def test_outputs_that_are_no_label_are_counted(answers: Answers) -> None:
-    lines = advice(answers({"a": "a" * 40, "b": "b" * 40 + "--"}), refused("accuracy"))
-
-    assert lines == ("2 of 82 outputs are no label at all",)
-
-
-def test_a_class_with_few_rows_is_named(answers: Answers) -> None:
-    lines = advice(answers({"a": "a" * 40, "b": "bbba"}), refused("f1.b"))
-
-    assert "`b` has only 4 holdout rows: its scores are loose" in lines
-
-
-def test_an_undecided_check_says_what_would_decide_it(answers: Answers) -> None:
-    unsure = refused(
-        "valid_output",
-        Status.INCONCLUSIVE,
-        interval=Interval(low=0.6, high=0.9, confidence=0.95, method="wilson"),
-        note="about 700 rows would decide (an estimate); free decoding",
-    )
-
-    assert advice(answers({"a": "a", "b": "b"}), unsure) == (
-        "valid_output: about 700 rows would decide (an estimate)",
-    )
-
-
-def test_each_kind_of_refusal_has_a_remedy(answers: Answers) -> None:
-    rows = answers({"a": "a" * 40, "b": "b" * 40})
-
-    for name in ("overfitting", "valid_output", "agreement", "drop.macro_f1", "schema_validity"):
-        assert len(advice(rows, refused(name))) == 1
-    assert (
-        "as good or better: use it where it passes"
-        in advice(rows, refused("over_baselines.accuracy", got=-0.1))[0]
-    )
-
-
-def test_a_remedy_of_several_checks_stands_once(answers: Answers) -> None:
-    found = ("over_baselines.macro_f1", "over_baselines.accuracy", "agreement")
-    checks = [check for name in found for check in refused(name, got=-0.1).checks]
-    lines = advice(
-        answers({"a": "a" * 40, "b": "b" * 40}), Verdict(status=Status.FAIL, checks=tuple(checks))
-    )
-
-    assert [line.partition(": ")[0] for line in lines] == [
-        "over_baselines.macro_f1 and over_baselines.accuracy",
-        "agreement",
-    ]
-
-
 def curve(model: str, *, rising: bool | None, classes: tuple[str, ...] = ()) -> LearningCurve:
     return LearningCurve(
         model=model,
@@ -128,32 +54,6 @@ def curve(model: str, *, rising: bool | None, classes: tuple[str, ...] = ()) -> 
     )
 
 
-def curve_advice(answers: Answers, *curves: LearningCurve) -> tuple[str, ...]:
-    scores = score(
-        answers({"a": "a" * 40, "b": "b" * 40}), Judging(task=TASK, confidence=0.95, seed=7)
-    )
-    return what_would_help(scores, refused("macro_f1"), task=TASK, beside=Beside(curves=curves))
-
-
-def test_a_curve_that_still_rises_asks_for_more_rows(answers: Answers) -> None:
-    lines = curve_advice(answers, curve("tuned", rising=True, classes=("b",)))
-
-    assert lines == (
-        "the learning curve still rises: more rows would help, most of all rows of `b`",
-    )
-
-
-def test_the_tuned_models_curve_counts_more_than_the_hint(answers: Answers) -> None:
-    svm, tuned = curve("tfidf_svm", rising=True), curve("tuned", rising=False)
-
-    assert curve_advice(answers, svm) == (
-        "the SVM's learning curve still rises: more rows would help",
-    )
-    assert curve_advice(answers, svm, tuned) == (
-        "the learning curve has flattened: more rows of the same kind would help little",
-    )
-
-
 def diagnosis(fit: Fit) -> Diagnosis:
     edits = (
         RecipeEdit(key="method.epochs", current="1", proposed="5"),
@@ -162,11 +62,83 @@ def diagnosis(fit: Fit) -> Diagnosis:
     return Diagnosis(fit=fit, reasons=("",), edits=edits)
 
 
+@pytest.fixture
+def advice(answers: Answers) -> Advice:
+    """Advice on answers by target, where the checks of a verdict are open; all answers are right if none are given."""
+
+    def lines(verdict: Verdict, given: Mapping[str, str] = RIGHT, **beside: Any) -> tuple[str, ...]:
+        scores = score(answers(given), Judging(task=TASK, confidence=0.95, seed=7))
+        return what_would_help(scores, verdict, task=TASK, beside=Beside(**beside))
+
+    return lines
+
+
+SVM, TUNED = curve("tfidf_svm", rising=True), curve("tuned", rising=False)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "given", "beside", "expected"),
+    [
+        (refused("macro_f1"), {"a": "a" * 40 + "b" * 3, "b": "b" * 21 + "a" * 19}, {},
+         ("`b` is taken for `a` 19 times", "`a` is taken for `b` 3 times")),
+        (refused("accuracy"), {"a": "a" * 40, "b": "b" * 40 + "--"}, {},
+         ("2 of 82 outputs are no label at all",)),
+        (refused("f1.b"), {"a": "a" * 40, "b": "bbba"}, {},
+         ("`b` is taken for `a` once", "`b` has only 4 holdout rows: its scores are loose")),
+        (refused("valid_output", Status.INCONCLUSIVE, note="about 700 rows would decide; free decoding"), RIGHT, {},
+         ("valid_output: about 700 rows would decide",)),
+        (refused("over_previous.accuracy", got=0.1, bound=0.02, direction="max"), RIGHT, {},
+         ("over_previous.accuracy: the last accepted model is better; keep it",)),
+        (refused("macro_f1"), RIGHT, {"curves": (curve("tuned", rising=True, classes=("b",)),)},
+         ("the learning curve still rises: more rows would help, most of all rows of `b`",)),
+        (refused("macro_f1"), RIGHT, {"curves": (SVM,)},
+         ("the SVM's learning curve still rises: more rows would help",)),
+        (refused("macro_f1"), RIGHT, {"curves": (SVM, TUNED)},
+         ("the learning curve has flattened: more rows of the same kind would help little",)),
+    ],
+)  # fmt: skip
+def test_advice_is_what_the_numbers_suggest(
+    advice: Advice,
+    verdict: Verdict,
+    given: Mapping[str, str],
+    beside: dict[str, Any],
+    expected: tuple[str, ...],
+) -> None:
+    assert advice(verdict, given, **beside) == expected
+
+
+def test_a_bound_that_only_the_file_misses_asks_for_more_bits(
+    advice: Advice,
+) -> None:
+    [line] = advice(refused("macro_f1"), is_of_file=True)
+
+    assert line.startswith("macro_f1: the tuned model keeps its bounds")
+    assert "Q8_0" in line
+
+
+def test_each_kind_of_refusal_has_a_remedy(advice: Advice) -> None:
+    for name in ("overfitting", "valid_output", "agreement", "drop.macro_f1", "schema_validity"):
+        assert len(advice(refused(name))) == 1
+    [line] = advice(refused("over_baselines.accuracy", got=-0.1))
+    assert "as good or better: use it where it passes" in line
+
+
+def test_a_remedy_of_several_checks_stands_once(advice: Advice) -> None:
+    found = ("over_baselines.macro_f1", "over_baselines.accuracy", "agreement")
+    checks = [check for name in found for check in refused(name, got=-0.1).checks]
+
+    lines = advice(Verdict(status=Status.FAIL, checks=tuple(checks)))
+
+    assert [line.partition(": ")[0] for line in lines] == [
+        "over_baselines.macro_f1 and over_baselines.accuracy",
+        "agreement",
+    ]
+
+
 @pytest.mark.parametrize("fit", [Fit.UNDERFITTED, Fit.OVERFITTED])
-def test_the_edit_of_the_recipe_comes_before_everything_else(answers: Answers, fit: Fit) -> None:
-    scores = score(answers({"a": "abb", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
-    beside = Beside(curves=(curve("tuned", rising=True),), diagnosis=diagnosis(fit))
-    lines = what_would_help(scores, refused("macro_f1"), task=TASK, beside=beside)
+def test_the_edit_of_the_recipe_comes_before_everything_else(advice: Advice, fit: Fit) -> None:
+    rising = (curve("tuned", rising=True),)
+    lines = advice(refused("macro_f1"), curves=rising, diagnosis=diagnosis(fit))
 
     assert lines[0] == (
         "change method.epochs from 1 to 5, method.learning_rate from 0.0002 to 0.001"
@@ -174,46 +146,38 @@ def test_the_edit_of_the_recipe_comes_before_everything_else(answers: Answers, f
     assert any("more rows" in line for line in lines) is (fit is Fit.OVERFITTED)
 
 
-def test_a_first_cause_is_advised_and_neither_rows_nor_another_training(answers: Answers) -> None:
-    scores = score(answers({"a": "abb", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
+def test_a_first_cause_is_advised_and_neither_rows_nor_another_training(
+    advice: Advice,
+) -> None:
     found = replace(diagnosis(Fit.FITS), edits=(), cause="a base model of the rows' language")
-    beside = Beside(curves=(curve("tuned", rising=True),), diagnosis=found)
-    open_checks = (
-        *refused("macro_f1").checks,
-        *refused("over_baselines.macro_f1", got=-0.1).checks,
-    )
-    verdict = Verdict(status=Status.FAIL, checks=open_checks)
+    verdicts = (refused("macro_f1"), refused("over_baselines.macro_f1", got=-0.1))
+    checks = tuple(check for one in verdicts for check in one.checks)
 
-    lines = what_would_help(scores, verdict, task=TASK, beside=beside)
+    lines = advice(
+        Verdict(status=Status.FAIL, checks=checks),
+        curves=(curve("tuned", rising=True),),
+        diagnosis=found,
+    )
 
     assert lines[0] == "a base model of the rows' language"
-    assert not any(
-        word in line for line in lines for word in ("more rows", "train longer", "epochs")
-    )
+    words = ("more rows", "train longer", "epochs")
+    assert not any(word in line for line in lines for word in words)
 
 
 @pytest.mark.parametrize("name", ["parity.f16", "drop.macro_f1", "weights"])
 def test_what_only_a_form_of_the_model_does_asks_for_no_other_training(
-    answers: Answers, name: str
+    advice: Advice, name: str
 ) -> None:
-    scores = score(answers({"a": "a", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
-    beside = Beside(diagnosis=diagnosis(Fit.UNDERFITTED), is_of_file=True)
-    lines = what_would_help(scores, refused(name), task=TASK, beside=beside)
+    lines = advice(refused(name), diagnosis=diagnosis(Fit.UNDERFITTED), is_of_file=True)
 
     assert not any("method.epochs" in line for line in lines)
 
 
 @pytest.mark.parametrize("fit", [Fit.UNDERFITTED, Fit.FITS])
 def test_a_model_that_learned_too_little_is_not_given_more_rows_to_beat_a_baseline(
-    answers: Answers, fit: Fit
+    advice: Advice, fit: Fit
 ) -> None:
-    scores = score(answers({"a": "a", "b": "b"}), Judging(task=TASK, confidence=0.95, seed=7))
-    lines = what_would_help(
-        scores,
-        refused("over_baselines.accuracy", got=-0.1),
-        task=TASK,
-        beside=Beside(diagnosis=diagnosis(fit)),
-    )
+    lines = advice(refused("over_baselines.accuracy", got=-0.1), diagnosis=diagnosis(fit))
 
     assert ("more rows" in lines[-1]) is (fit is Fit.FITS)
 
@@ -295,11 +259,3 @@ def test_labels_that_are_missed_or_given_in_vain_are_named() -> None:
         "`b` is missed 30 times and given 31 times where it is not",
         "`a` is missed 10 times and given 5 times where it is not",
     )
-
-
-def test_a_better_model_that_was_accepted_before_is_to_be_kept(answers: Answers) -> None:
-    verdict = refused("over_previous.accuracy", got=0.1, bound=0.02, direction="max")
-
-    lines = advice(answers({"a": "a" * 40, "b": "b" * 40}), verdict)
-
-    assert lines == ("over_previous.accuracy: the last accepted model is better; keep it",)

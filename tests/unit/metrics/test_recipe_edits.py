@@ -39,6 +39,11 @@ def more(losses: list[float], changes: dict[str, Any], **method: Any) -> str:
     return yaml_of(to_learn_more(of, summary, training_losses(history(losses))))
 
 
+BUDGET: dict[str, Any] = {"epochs": 0, "tokens": 100_000, "packing": True, "max_length": 100}
+# 60 rows: 25 epochs, as a recipe that writes neither epochs nor steps trains them.
+LENGTHENED: dict[str, Any] = {"rows": 60, "epochs": 25.0}
+
+
 def test_the_usual_rate_is_the_one_that_a_recipe_gets_by_itself() -> None:
     summary = training(SHORT, total_parameters=8_000_000_000)
 
@@ -100,38 +105,6 @@ def test_a_stated_bound_of_the_steps_does_not_undo_a_longer_training(
     assert more(falling(2.0, 1.0, steps), changes, micro_batch_size=4, **method) == edit
 
 
-def test_a_stated_bound_of_the_steps_does_not_undo_a_shorter_training() -> None:
-    summary = training(falling(2.0, 0.1, 300), epochs=6.0)
-    judged = (checkpoint(100, 0.9), checkpoint(300, 0.7))
-    seen = Checkpoints(judged=judged, kept_step=300, is_lower_better=False)
-    found = to_learn_less(
-        recipe(min_steps=300, keep="last").method,
-        summary,
-        checkpoints=seen,
-        losses=None,
-        has_labels=True,
-    )
-
-    assert yaml_of(found) == "method: {epochs: 2, min_steps: 100}"
-
-
-def test_a_better_checkpoint_behind_the_lowest_loss_is_not_kept_by_fewer_epochs_alone() -> None:
-    summary = training(falling(2.0, 0.1, 250), kept_step=100)
-    judged = (checkpoint(100, 0.7), checkpoint(200, 0.8), checkpoint(250, 0.75))
-    seen = Checkpoints(judged=judged, kept_step=100, is_lower_better=False)
-    found = to_learn_less(
-        recipe(keep="best").method, summary, checkpoints=seen, losses=None, has_labels=True
-    )
-
-    assert yaml_of(found) == "method: {epochs: 4, keep: last}"
-
-
-def test_where_bounds_decide_the_steps_edits_go_on_from_the_epochs_that_were_trained() -> None:
-    method, summary = recipe(min_steps=200).method, training(falling(2.0, 1.0), epochs=8.0)
-
-    assert yaml_of(to_train_on(method, summary)) == "method: {epochs: 16}"
-
-
 @pytest.mark.parametrize(
     ("method", "expected"),
     [
@@ -152,36 +125,11 @@ def test_a_training_of_enough_steps_gets_epochs_only_while_its_loss_falls() -> N
     assert more(levelling(2.0, 1.0), {}, rank=4, alpha=8) == "method: {rank: 16, alpha: 32}"
 
 
-# 60 rows: 25 epochs, as a recipe that writes neither epochs nor steps trains them.
-LENGTHENED: dict[str, Any] = {"rows": 60, "epochs": 25.0}
-
-
-def test_as_many_epochs_as_a_bound_has_made_are_no_edit() -> None:
-    method = recipe(epochs=8.0, min_steps=200, max_steps=2000).method
-
-    assert to_train_on(method, training(falling(2.0, 1.0, 200), **LENGTHENED)) == ()
-
-
 def test_where_a_bound_has_made_epochs_enough_the_rank_is_raised() -> None:
     bound = {"epochs": 8.0, "min_steps": 200, "max_steps": 2000, "rank": 4, "alpha": 8}
 
     assert more(falling(2.0, 1.0, 200), LENGTHENED, **bound) == "method: {rank: 16, alpha: 32}"
     assert more(falling(2.0, 1.0, 200), LENGTHENED, **(bound | {"rank": 16})) == ""
-
-
-def test_fewer_steps_than_a_bound_has_made_lower_the_bound() -> None:
-    summary = training(falling(2.0, 0.1, 200), kept_step=200, epochs=4.0)
-    judged = (checkpoint(100, 0.9), checkpoint(200, 0.7))
-    seen = Checkpoints(judged=judged, kept_step=200, is_lower_better=False)
-    found = to_learn_less(
-        recipe(epochs=1.0, min_steps=200, keep="last").method,
-        summary,
-        checkpoints=seen,
-        losses=None,
-        has_labels=True,
-    )
-
-    assert yaml_of(found) == "method: {min_steps: 100}"
 
 
 @pytest.mark.parametrize(
@@ -252,48 +200,59 @@ def test_ten_epochs_of_few_steps_become_more_while_the_loss_falls() -> None:
     assert more(falling(2.0, 1.0, 80), few, epochs=10.0, rank=4) == "method: {epochs: 20}"
 
 
-def test_a_budget_of_tokens_stays_as_large_as_one_step() -> None:
-    summary = training(SHORT)
-    seen = Checkpoints(
-        judged=(checkpoint(1, 0.9), checkpoint(25, 0.5)), kept_step=25, is_lower_better=False
-    )
-    of = recipe(**(BUDGET | {"tokens": 40_000, "max_length": 131})).method
-    found = to_learn_less(of, summary, checkpoints=seen, losses=None, has_labels=False)
-
-    assert yaml_of(found) == "method: {tokens: 1048}"
-
-
-BUDGET: dict[str, Any] = {"epochs": 0, "tokens": 100_000, "packing": True, "max_length": 100}
-
-
-def test_a_budget_of_tokens_is_raised_and_not_the_epochs_beside_it() -> None:
-    summary = training(SHORT, rows=500)  # two epochs of 500 rows of 100 tokens
-
-    assert yaml_of(to_train_on(recipe(**BUDGET).method, summary)) == "method: {tokens: 200000}"
-    assert more(SHORT, {"rows": 500}, **BUDGET) == "method: {tokens: 200000}"
-    long = BUDGET | {"tokens": 1_000_000}
-    assert to_train_on(recipe(**long).method, summary) == ()
-
-
-def test_a_budget_of_tokens_ends_where_the_best_checkpoint_was() -> None:
-    summary = training(
-        falling(2.0, 1.0), rows=250
-    )  # four epochs of 50 steps; the best checkpoint is at 1.5
-    judged = tuple(checkpoint(step, score) for step, score in ((75, 0.9), (200, 0.5)))
-    seen = Checkpoints(judged=judged, kept_step=200, is_lower_better=False)
+@pytest.mark.parametrize(
+    ("steps", "changes", "scores", "method", "edit"),
+    [
+        # a bound of the steps does not undo a shorter training
+        (300, {"epochs": 6.0}, {100: 0.9, 300: 0.7}, {"min_steps": 300}, "{epochs: 2, min_steps: 100}"),
+        (200, {"epochs": 4.0}, {100: 0.9, 200: 0.7}, {"epochs": 1.0, "min_steps": 200}, "{min_steps: 100}"),
+        # fewer epochs alone would not keep a better checkpoint behind the lowest loss
+        (250, {"kept_step": 100}, {100: 0.7, 200: 0.8, 250: 0.75}, {"keep": "best"}, "{epochs: 4, keep: last}"),
+        # a budget of tokens is at least one step
+        (25, {}, {1: 0.9, 25: 0.5}, BUDGET | {"tokens": 40_000, "max_length": 131}, "{tokens: 1048}"),
+        # four epochs of 50 steps, the best checkpoint at 1.5
+        (250, {"rows": 250, "kept_step": 200}, {75: 0.9, 200: 0.5}, BUDGET, "{tokens: 38000}"),
+    ],
+)  # fmt: skip
+def test_an_overfitted_training_ends_where_its_best_checkpoint_was(
+    steps: int,
+    changes: dict[str, Any],
+    scores: dict[int, float],
+    method: dict[str, Any],
+    edit: str,
+) -> None:
+    judged = tuple(checkpoint(step, value) for step, value in scores.items())
+    kept = changes.get("kept_step", steps)
     found = to_learn_less(
-        recipe(**BUDGET).method, summary, checkpoints=seen, losses=None, has_labels=False
+        recipe(**({"keep": "last"} | method)).method,
+        training(falling(2.0, 0.1, steps), **changes),
+        checkpoints=Checkpoints(judged=judged, kept_step=kept, is_lower_better=False),
+        losses=None,
+        has_labels=True,
     )
 
-    assert yaml_of(found) == "method: {tokens: 38000}"
+    assert yaml_of(found) == f"method: {edit}"
 
 
-def test_epochs_are_never_raised_beyond_twenty() -> None:
-    assert (
-        yaml_of(to_train_on(recipe(epochs=12.0).method, training(SHORT))) == "method: {epochs: 20}"
-    )
-    assert to_train_on(recipe(epochs=20.0).method, training(SHORT)) == ()
-    assert to_train_on(recipe(epochs=40.0).method, training(SHORT)) == ()
+@pytest.mark.parametrize(
+    ("method", "changes", "edit"),
+    [
+        ({"min_steps": 200}, {"epochs": 8.0}, "method: {epochs: 16}"),
+        ({"epochs": 8.0, "min_steps": 200, "max_steps": 2000}, LENGTHENED, ""),
+        ({"epochs": 12.0}, {}, "method: {epochs: 20}"),
+        ({"epochs": 20.0}, {}, ""),
+        ({"epochs": 40.0}, {}, ""),
+        # two epochs of 500 rows of 100 tokens
+        (BUDGET, {"rows": 500}, "method: {tokens: 200000}"),
+        (BUDGET | {"tokens": 1_000_000}, {"rows": 500}, ""),
+    ],
+)
+def test_a_longer_training_goes_on_from_what_was_trained_to_twenty_epochs(
+    method: dict[str, Any], changes: dict[str, Any], edit: str
+) -> None:
+    summary = training(falling(2.0, 1.0, 200), **changes)
+
+    assert yaml_of(to_train_on(recipe(**method).method, summary)) == edit
 
 
 def test_the_first_of_equal_checkpoints_is_the_better_one() -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, groupby
-from typing import Any, Final
+from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainingArguments
-from transformers.trainer_utils import EvalLoopOutput
 
 from engine.errors import first_line
-from engine.runtime.models.load import Lanes, attention_of, filling_of
+from engine.runtime.models.load import attention_of, filling_of
 from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.scoring.label_search import common_prefix
 from engine.runtime.scoring.packed_cache import UnsupportedModelError
-from engine.runtime.training.fused_lora import fuse, fuse_norms
+from engine.runtime.training.fused_lora import fuse
 from engine.runtime.training.gradients import (
     Batch,
     autocast_dtype,
@@ -83,62 +81,6 @@ def documents_of(row: Row) -> Iterator[Row]:
         end = begin + len(list(marks))
         yield {"input_ids": ids[begin:end], "labels": labels[begin:end]}
         begin = end
-
-
-LOOP = "evaluation_loop"
-LOGITS: Final = 2**25
-"""Logits of parallel batches, 8 bytes each: with long answers they would need more memory than training."""
-
-
-def evaluate_in_lanes(trainer: Any) -> None:
-    """Have a trainer compute its evaluation losses so, until `evaluate_plainly`.
-
-    Nothing changes where there is one core or no processor, where processes share the work, or where a loss of its own
-    has to see one batch after another.
-    """
-    args = trainer.args
-    is_own = trainer.compute_metrics is not None or "compute_loss" in vars(trainer)
-    if Lanes(args.device).count > 1 and args.world_size == 1 and not is_own:
-        setattr(trainer, LOOP, partial(_in_lanes, trainer))
-
-
-def evaluate_plainly(trainer: Any) -> None:
-    vars(trainer).pop(LOOP, None)
-
-
-def _in_lanes(trainer: Any, dataloader: Any, *_: Any, **options: Any) -> EvalLoopOutput:
-    model, args, calls = trainer.model, trainer.args, trainer.callback_handler
-    model.eval()
-    # One without a schedule has other weights for this than for training.
-    if callable(look := getattr(trainer.optimizer, "eval", None)):
-        look()
-    calls.eval_dataloader = dataloader
-    loss_of = partial(trainer.prediction_step, model, prediction_loss_only=True)
-    vocabulary = model.config.get_text_config().vocab_size
-    rows, seen, total = trainer.num_examples(dataloader), 0, 0.0
-    with Lanes(args.device) as lanes:
-        for batches in _beside(dataloader, lanes.count, most=LOGITS // vocabulary):
-            found = lanes.run([partial(loss_of, inputs=one) for one in batches])
-            for loss, _, _ in found:
-                count = min(args.eval_batch_size, rows - seen)
-                total, seen = total + count * float(loss), seen + count
-                trainer.control = calls.on_prediction_step(args, trainer.state, trainer.control)
-    metrics = {f"{options.get('metric_key_prefix', 'eval')}_loss": total / seen}
-    return EvalLoopOutput(predictions=None, label_ids=None, metrics=metrics, num_samples=seen)
-
-
-def _beside(batches: Iterable[Any], count: int, *, most: int) -> Iterator[list[Any]]:
-    group: list[Any] = []
-    tokens = 0
-    for batch in batches:
-        of_batch = batch["labels"].numel()
-        if group and (len(group) == count or tokens + of_batch > most):
-            yield group
-            group, tokens = [], 0
-        group.append(batch)
-        tokens += of_batch
-    if group:
-        yield group
 
 
 Row = Mapping[str, Sequence[int]]
@@ -217,7 +159,7 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
 
     def __init__(self, trainer: Any, report: Callable[[Mapping[str, Any]], None]) -> None:
         """Take the place of the trainer's collators; until the check has passed, batches are plain."""
-        self._report, self._trainer = report, trainer
+        self._report = report
         self._is_on = False
         self._plain = trainer.data_collator
         self._attention = attention_of(trainer.model)
@@ -246,22 +188,18 @@ class SharedPrefix(TrainerCallback):  # type: ignore[misc]  # transformers is un
                 found["reason"] = "loss or gradients are not those of plain batches"
         used = "reason" not in found
         self._share(model, on=used)
-        if used:
-            evaluate_in_lanes(self._trainer)
         # Of several processes the first one reports: all check the same rows.
         if state.is_world_process_zero:
             self._report({"event": "shared_prefix", "used": used, **found})
 
     def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self._share(given["model"], on=False)
-        evaluate_plainly(self._trainer)
 
     def _share(self, model: Any, *, on: bool) -> None:
         self._is_on = on
         model.set_attn_implementation(NAME if on else self._attention)
-        # Held to the plain way by the same check.
+        # The same check compares it with the plain way.
         fuse(model, on=on)
-        fuse_norms(model, on=on)
 
     def _difference(self, model: Any, rows: Sequence[Row], args: TrainingArguments) -> float:
         with undisturbed(model), casting(model, autocast_dtype(args)):

@@ -1,11 +1,11 @@
 """Attention over one sequence of many rows behind one copy of what they share: each row sees the start and itself.
 
-States lie in the sequence token by token. Attention lays pieces of like length beside each other, in lanes, so that
-few scores are computed that a mask throws away. Way there and way back are each one gathering of vectors: autograd
-would add up what it does not know to be apart, at fifty times the cost in half precision.
+States are ordered by token. Attention lays pieces of similar length beside each other, in lanes, so that few scores
+are computed only to be masked. Forward and backward passes each gather vectors once: autograd would add up gradients
+that it does not know to be separate, at fifty times the cost in half precision.
 
-A long start would have to be copied beside every row. On a CPU its keys are one product with the queries of all rows
-of a lane instead, and the start itself goes through in blocks, which leaves out most of what its causal mask hides.
+On a CPU the keys of the start are one product with the queries of all rows of a lane, instead of a copy for every row,
+and a long start is computed in blocks, which leaves out most of what its causal mask hides.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import _softmax_backward_data
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -33,10 +32,7 @@ SCORE_BYTES = 32 << 20
 On a CPU, PyTorch's fused attention takes five times as long for short rows in half precision, most of it backward.
 """
 BLOCK = 128
-"""Tokens of a long start that see those before them in one product: 100 to 200 take the same time.
-
-A start of fewer is cheaper beside every row.
-"""
+"""Tokens of a block of a long start, which see those before them in one product: 100 to 200 take the same time."""
 LANE_ROWS, LANE_TOKENS = 2, 8
 """Lanes are of multiples of so many rows and tokens: of 50 steps of 16 rows 25 lanes are of a new size, and not 110.
 
@@ -270,102 +266,6 @@ class _OutOfLanes(torch.autograd.Function):
         return None, None, *ctx.gathering.split(flat)
 
 
-class _Products(torch.autograd.Function):
-    """Queries [T, heads, size], keys and values [T, groups, size] to what they find, [T, heads, size]."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        terms: tuple[Layout, float],
-    ) -> torch.Tensor:
-        ctx.layout, ctx.scale = layout, scale = terms
-        heads, groups = query.shape[1], key.shape[1]
-        asking, own = layout.asking(heads, groups), layout.asking(groups, groups)
-        queries, keys, values = asking.into(query), own.into(key), own.into(value)
-        start = max(lane.prefix for lane in layout.lanes)
-        first_keys, first_values = (
-            states[:start].transpose(0, 1).contiguous() for states in (key, value)
-        )
-        found = torch.empty_like(queries)
-        shares = []
-        for lane, hidden, q, k, v, o in zip(
-            layout.lanes,
-            layout.hidden(heads // groups, query.dtype),
-            asking.split(queries),
-            own.split(keys),
-            own.split(values),
-            asking.split(found),
-            strict=True,
-        ):
-            seen = slice(lane.prefix)
-            scores = q.new_empty(*q.shape[:2], lane.prefix + k.shape[1])
-            of_start, of_own = _parts(scores, groups, lane)
-            first = first_keys[:, seen].transpose(1, 2)
-            of_start.baddbmm_(_joined(q, groups), first, beta=0, alpha=scale)
-            of_own.baddbmm_(q, k.transpose(1, 2), beta=0, alpha=scale).add_(hidden)
-            shares.append(scores.softmax(-1))
-            of_start, of_own = _parts(shares[-1], groups, lane)
-            torch.bmm(of_start, first_values[:, seen], out=_joined(o, groups))
-            o.baddbmm_(of_own, v)
-        ctx.save_for_backward(queries, keys, values, first_keys, first_values, *shares)
-        return asking.out_of(found, heads)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        queries, keys, values, first_keys, first_values, *shares = ctx.saved_tensors
-        (gradient,) = gradients
-        layout, scale, heads, groups = ctx.layout, ctx.scale, gradient.shape[1], len(first_keys)
-        asking, own = layout.asking(heads, groups), layout.asking(groups, groups)
-        sent = asking.into(gradient).index_fill_(0, asking.repeated, 0)
-        to_queries, to_keys, to_values = (
-            torch.empty_like(states) for states in (queries, keys, values)
-        )
-        # [groups, size, prefix], summed in 32 bits at least
-        wide = torch.promote_types(keys.dtype, torch.float32)
-        to_first_keys, to_first_values = (
-            torch.zeros_like(first_keys.transpose(1, 2), dtype=wide) for _ in range(2)
-        )
-        parts = zip(
-            layout.lanes,
-            shares,
-            *(asking.split(flat) for flat in (queries, sent, to_queries)),
-            *(own.split(flat) for flat in (keys, values, to_keys, to_values)),
-            strict=True,
-        )
-        for lane, share, q, g, dq, k, v, dk, dv in parts:
-            seen = slice(lane.prefix)
-            all_q, all_g, all_dq = (_joined(states, groups) for states in (q, g, dq))
-            slopes = torch.empty_like(share)
-            of_start, of_own = _parts(slopes, groups, lane)
-            of_start.baddbmm_(all_g, first_values[:, seen].transpose(1, 2), beta=0)
-            of_own.baddbmm_(g, v.transpose(1, 2), beta=0)
-            slopes = _softmax_backward_data(slopes, share, -1, share.dtype)
-            of_start, of_own = _parts(share, groups, lane)
-            to_first_values[..., seen] += torch.bmm(all_g.transpose(1, 2), of_start)
-            torch.bmm(of_own.transpose(1, 2), g, out=dv)
-            of_start, of_own = _parts(slopes, groups, lane)
-            to_first_keys[..., seen] += torch.bmm(all_q.transpose(1, 2), of_start)
-            dk.baddbmm_(of_own.transpose(1, 2), q, beta=0, alpha=scale)
-            all_dq.baddbmm_(of_start, first_keys[:, seen], beta=0, alpha=scale)
-            dq.baddbmm_(of_own, k, alpha=scale)
-        found = [own.out_of(flat, groups) for flat in (to_keys, to_values)]
-        for states, first in zip(found, (to_first_keys.mul_(scale), to_first_values), strict=True):
-            states[: first.shape[2]] += first.permute(2, 0, 1)
-        return asking.out_of(to_queries, heads), *found, None
-
-
-def _joined(states: torch.Tensor, groups: int) -> torch.Tensor:
-    """Return states of a lane with each group's pieces behind each other, [groups, B * heads / groups * U, size]."""
-    return states.view(groups, -1, states.shape[-1])
-
-
-def _parts(scores: torch.Tensor, groups: int, lane: Lane) -> tuple[torch.Tensor, torch.Tensor]:
-    return _joined(scores, groups)[..., : lane.prefix], scores[..., lane.prefix :]
-
-
 def attend(  # noqa: PLR0913, RUF100 - as in transformers
     module: torch.nn.Module,
     query: torch.Tensor,
@@ -390,33 +290,54 @@ def attend(  # noqa: PLR0913, RUF100 - as in transformers
     scale = size**-0.5 if scaling is None else scaling
     # No indexing: its way back would write zeros first.
     states = [one.squeeze(0).transpose(0, 1) for one in (query, key, value)]
-    is_on_cpu = query.device.type == "cpu"
-    blocks = layout.in_blocks if is_on_cpu else None
-    is_kept = (blocks or layout).scores * heads * query.element_size() <= SCORE_BYTES
-    if blocks and is_kept:
-        return _Products.apply(*states, (blocks, scale)).unsqueeze(0), None
+    # Scores that are kept for the backward pass cost less than the fused kernel of a CPU.
+    on_cpu = layout.in_blocks or layout
+    kept_bytes = on_cpu.scores * heads * query.element_size()
+    if query.device.type == "cpu" and kept_bytes <= SCORE_BYTES:
+        return _by_products(states, on_cpu, scale).unsqueeze(0), None
     asking, answering = layout.asking(heads, groups), layout.answering(groups)
     prefixes = [lane.prefix for lane in layout.lanes]
     queries = _IntoLanes.apply(states[0], asking, [0] * len(prefixes))
     keys, values = (_IntoLanes.apply(one, answering, prefixes) for one in states[1:])
     lanes = zip(queries, keys, values, layout.masks(heads // groups), strict=True)
-    if is_on_cpu and is_kept and query.dtype != torch.float32:
-        found = [_short(*lane, scale) for lane in lanes]
-    else:
-        found = [
-            scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
-            for q, k, v, mask in lanes
-        ]
-    return _OutOfLanes.apply(asking, heads, *found).unsqueeze(0), None
+    results = [
+        scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
+        for q, k, v, mask in lanes
+    ]
+    return _OutOfLanes.apply(asking, heads, *results).unsqueeze(0), None
 
 
-def _short(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, scale: float
-) -> torch.Tensor:
-    """Return [N, Q, size] for queries [N, Q, size], keys and values [N, K, size]; the mask is [Q, K]."""
-    hidden = _added(mask, query.dtype)
-    shares = torch.baddbmm(hidden[None], query, key.transpose(1, 2), alpha=scale).softmax(-1)
-    return torch.bmm(shares, value)
+def _by_products(states: Sequence[torch.Tensor], layout: Layout, scale: float) -> torch.Tensor:
+    """Return [T, heads, size] for queries [T, heads, size], keys and values [T, groups, size]."""
+    heads, groups = (one.shape[1] for one in states[:2])
+    asking, own = layout.asking(heads, groups), layout.asking(groups, groups)
+    no_prefix = [0] * len(layout.lanes)
+    lanes = zip(
+        layout.lanes,
+        layout.hidden(heads // groups, states[0].dtype),
+        _IntoLanes.apply(states[0], asking, no_prefix),
+        *(_IntoLanes.apply(one, own, no_prefix) for one in states[1:]),
+        strict=True,
+    )
+    longest = max(lane.prefix for lane in layout.lanes)
+    start_keys, start_values = (one[:longest].transpose(0, 1).contiguous() for one in states[1:])
+    results = []
+    for lane, hidden, q, k, v in lanes:
+        scores = torch.baddbmm(hidden[None], q, k.transpose(1, 2), alpha=scale)
+        # The keys of the start are one product with the queries of all rows of a lane.
+        seen = start_keys[:, : lane.prefix].transpose(1, 2) * scale
+        of_start = torch.bmm(_by_group(q, groups), seen).view(*q.shape[:2], lane.prefix)
+        shares = torch.cat([of_start, scores], dim=-1).softmax(-1)
+        first, rest = torch.split(shares, [lane.prefix, k.shape[1]], dim=-1)
+        mixed = torch.bmm(_by_group(first, groups), start_values[:, : lane.prefix])
+        results.append(torch.baddbmm(mixed.view_as(q), rest, v))
+    found: torch.Tensor = _OutOfLanes.apply(asking, heads, *results)
+    return found
+
+
+def _by_group(lane: torch.Tensor, groups: int) -> torch.Tensor:
+    """Return [groups * B, Q, size] as [groups, B * Q, size]."""
+    return lane.reshape(groups, len(lane) // groups * lane.shape[1], lane.shape[2])
 
 
 def _added(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -40,8 +40,6 @@ class Trainer:
 
     def __init__(self, model: Any, collate: Any = plain) -> None:
         self.model = model
-        self.args = SimpleNamespace(device=torch.device("cpu"), world_size=2)
-        self.compute_metrics = None
         self.is_first = True
         self.data_collator = collate
         self.eval_data_collator = collate

@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import save_file
 
 from engine.backends.trainer_state import checkpoints
-from engine.backends.usage import UsageMeter
 from engine.errors import StageError
 from engine.files.digests import FILE, read_digests
 from engine.runtime.training import callbacks
@@ -25,7 +24,6 @@ from engine.runtime.training.saved_weights import adapter_norm, model_norm
 
 def tiny() -> Any:
     """A model that takes `input_ids`."""
-    import torch
 
     class Tiny(torch.nn.Module):
         def __init__(self) -> None:
@@ -42,8 +40,6 @@ def tiny() -> Any:
 
 def arguments(folder: Path) -> Any:
     """Settings of a trainer."""
-    import torch
-
     return SimpleNamespace(
         device=torch.device("cpu"),
         bf16=False,
@@ -84,8 +80,6 @@ def saved(folder: Path, step: int) -> Path:
 
 def events_of(folder: Path, *, is_first: bool = True) -> list[dict[str, Any]]:
     """Two steps of two passes and one, an evaluation before them, a checkpoint and the end."""
-    import torch
-
     events: list[dict[str, Any]] = []
     watch, model = Watch(lambda event: events.append(dict(event))), tiny()
     given = begin(watch, model, folder, is_first=is_first)
@@ -111,24 +105,15 @@ def test_each_event_says_what_it_took(tmp_path: Path) -> None:
     assert [event["tokens"] for event in events] == [0, 3, 20, 10, 0, 0]
     assert all(event["seconds"] >= 0 and event["cpu_seconds"] >= 0 for event in events)
     assert all(event["peak_bytes"] > 10**7 for event in events)
-
-
-def test_the_start_says_how_many_rows_a_step_takes_of_how_many_processes(tmp_path: Path) -> None:
-    start = events_of(tmp_path)[0]
-
+    start = events[0]
     assert (start["world_size"], start["devices"], start["rows_per_step"]) == (1, 1, 6)
+    digest = sha256(b"some").hexdigest()
+    assert read_digests(tmp_path / "checkpoint-2" / FILE) == {"weights": digest}
 
 
 def test_a_further_process_says_the_same_and_writes_no_digests(tmp_path: Path) -> None:
     assert events_of(tmp_path, is_first=False)[0]["event"] == "start"
     assert [path.name for path in (tmp_path / "checkpoint-2").iterdir()] == ["weights"]
-
-
-def test_a_checkpoint_gets_the_digests_of_its_files(tmp_path: Path) -> None:
-    events_of(tmp_path)
-
-    digest = sha256(b"some").hexdigest()
-    assert read_digests(tmp_path / "checkpoint-2" / FILE) == {"weights": digest}
 
 
 def test_older_checkpoints_stay_until_the_new_one_has_its_digests(
@@ -189,8 +174,6 @@ def test_steps_that_fp16_has_lost_are_counted(tmp_path: Path) -> None:
 
 
 def test_the_first_product_of_4_bit_weights_is_what_is_multiplied(tmp_path: Path) -> None:
-    import torch
-
     events: list[dict[str, Any]] = []
     watch, model = Watch(lambda event: events.append(dict(event))), tiny()
     # As layers of 4-bit weights name it: their product is cast back to the 32 bits of a norm before them.
@@ -204,7 +187,6 @@ def test_the_first_product_of_4_bit_weights_is_what_is_multiplied(tmp_path: Path
 
 def test_the_first_product_is_known_where_nobody_asks_the_layer(tmp_path: Path) -> None:
     """As in Unsloth's kernels, which read the weights of layers."""
-    import torch
 
     class Block(torch.nn.Module):
         def __init__(self) -> None:
@@ -232,41 +214,7 @@ def test_in_fp16_gradients_that_overflow_at_any_scale_end_the_training(tmp_path:
     assert logged(tmp_path, [*norms, float("nan")], fp16=True)[1]
 
 
-def test_the_events_add_up(tmp_path: Path) -> None:
-    meter = UsageMeter(began=0.0)
-    for event in events_of(tmp_path):
-        meter.take(event)
-
-    assert tuple(
-        getattr(meter.usage, name).count
-        for name in ("first", "steps", "first_evaluation", "first_save", "ending")
-    ) == (1, 1, 1, 1, 1)
-    assert meter.usage.peak_bytes >= meter.usage.ready_bytes > 0
-
-
-def test_the_peak_of_an_evaluation_outlives_axolotls_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events: list[dict[str, Any]] = []
-    watch = Watch(lambda event: events.append(dict(event)))
-    given = begin(watch, tiny(), tmp_path)
-    now = {"peak": 5}
-    monkeypatch.setattr(callbacks, "held_bytes", lambda *_, **__: now["peak"])
-    monkeypatch.setattr(watch, "_kind", "cuda")
-    watch._peak = 0
-
-    for now["peak"] in (7, 90, 8):
-        watch.on_prediction_step(*given)
-    # Its own log, which comes before this, has set the allocator's peak back.
-    now["peak"] = 5
-    watch.on_evaluate(*given)
-
-    assert events[-1]["peak_bytes"] == 90
-
-
 def test_an_earlier_peak_is_forgotten() -> None:
-    import torch
-
     large = torch.ones(50_000_000)
     peak = callbacks.held_bytes("cpu", peak=True)
     del large

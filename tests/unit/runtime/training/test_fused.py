@@ -55,17 +55,6 @@ def test_the_gradients_are_the_derivatives() -> None:
     assert torch.autograd.gradcheck(lambda x, a, b: _Product.apply(x, weight, a, b, 1.5), learned)
 
 
-def test_off_is_as_peft_made_it() -> None:
-    model, x = adapted(), torch.randn(3, 24, dtype=torch.bfloat16)
-    before, _ = answer(model, x)
-
-    fuse(model, on=True)
-    fuse(model, on=False)
-
-    assert torch.equal(answer(model, x)[0], before)
-    assert not any("forward" in vars(layer) for layer in model.modules())
-
-
 @pytest.mark.parametrize(
     "settings",
     [

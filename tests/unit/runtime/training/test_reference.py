@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.runtime.rendering.rendered_files import IGNORED
 from engine.runtime.training.first_step import nats_and_ahead, padded_row
-from engine.runtime.training.gradients import Gradients, agreement, difference, keep_unpacked
+from engine.runtime.training.gradients import agreement, keep_unpacked
 from engine.runtime.training.reference import Reference, places_of
 from support.apple import on_apple_gpu
 from support.pico import make_pico_model
@@ -203,32 +203,25 @@ def test_rows_that_are_padded_in_front_are_found_there() -> None:
 # A row that is padded in a batch is found there, and a model that sees what comes later.
 SHORT = ((5, 6, 7), [IGNORED, 6, 7])
 LONG = ((5, 6, 7, 8, 9), [IGNORED, IGNORED, 7, 8, 9])
+NO_LABELS = [IGNORED] * 2
 
 
-def test_a_row_is_found_in_front_of_what_pads_it() -> None:
-    ids, labels = [list(LONG[0]), [5, 6, 7, 0, 0]], [LONG[1], [*SHORT[1], IGNORED, IGNORED]]
+@pytest.mark.parametrize(
+    ("ids", "labels", "place"),
+    [
+        ([5, 6, 7, 0, 0], [*SHORT[1], *NO_LABELS], slice(0, 3)),
+        ([0, 0, 5, 6, 7], [*NO_LABELS, *SHORT[1]], slice(2, 5)),
+        ([5, 6, 7, 0, 0], [*NO_LABELS, 7, *NO_LABELS], None),
+        ([3, 4, 3, 4, 3], [*NO_LABELS, 3, 4, 3], None),
+    ],
+    ids=["padded behind", "padded in front", "learned otherwise", "another row"],
+)
+def test_a_padded_row_is_found_by_its_tokens_and_labels(
+    ids: list[int], labels: list[int], place: slice | None
+) -> None:
+    found = padded_row([list(LONG[0]), ids], [LONG[1], labels], iter([LONG, SHORT]))
 
-    number, part, row = padded_row(ids, labels, iter([LONG, SHORT])) or (0, slice(0), {})
-
-    assert (number, part, row["input_ids"]) == (1, slice(0, 3), SHORT[0])
-
-
-def test_so_is_one_behind_it() -> None:
-    ids, labels = [list(LONG[0]), [0, 0, 5, 6, 7]], [LONG[1], [IGNORED, IGNORED, *SHORT[1]]]
-
-    number, part, _ = padded_row(ids, labels, iter([LONG, SHORT])) or (0, slice(0), {})
-
-    assert (number, part) == (1, slice(2, 5))
-
-
-def test_the_longest_is_not_padded() -> None:
-    assert padded_row([list(LONG[0])], [LONG[1]], iter([LONG, SHORT])) is None
-
-
-def test_rows_that_learn_otherwise_are_not_taken() -> None:
-    ids, labels = [[5, 6, 7, 0, 0]], [[IGNORED, IGNORED, 7, IGNORED, IGNORED]]
-
-    assert padded_row(ids, labels, iter([SHORT])) is None
+    assert found == (place and (1, place, {"input_ids": SHORT[0], "labels": SHORT[1]}))
 
 
 def model(**settings: Any) -> Any:
@@ -279,8 +272,6 @@ def test_a_model_that_sees_what_comes_later_is_found(ids: Any, size: int) -> Non
 # Gradients before and after an evaluation, of a model with 4-bit weights; nothing else is changed by asking.
 def collated(rows: Any) -> Any:
     """One row as a batch."""
-    import torch
-
     return {name: torch.tensor([rows[0][name]]) for name in ("input_ids", "labels")}
 
 
@@ -294,7 +285,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def loaded(base: Path, *, four_bit: bool, dropout: float = 0.5) -> Any:
     """The tiny model with an adapter."""
-    import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -334,8 +324,6 @@ def test_weights_that_are_repacked_do_not(base: Path) -> None:
 
 
 def test_asking_leaves_modes_gradients_and_random_numbers_as_they_were(base: Path) -> None:
-    import torch
-
     model = loaded(base, four_bit=True)
     keep_unpacked(model)
     modes = [module.training for module in model.modules()]
@@ -346,13 +334,3 @@ def test_asking_leaves_modes_gradients_and_random_numbers_as_they_were(base: Pat
     assert [module.training for module in model.modules()] == modes
     assert torch.random.get_rng_state().equal(state)
     assert all(weight.grad is None for weight in model.parameters())
-
-
-def test_gradients_of_an_apple_gpu_are_compared_elsewhere() -> None:
-    import torch
-
-    one, two = (on_apple_gpu(torch.tensor([3.0, size])) for size in (4.0, 4.5))
-
-    found = difference(Gradients(loss=1.0, tensors=[one]), Gradients(loss=1.0, tensors=[two]))
-
-    assert found == pytest.approx(0.1)

@@ -50,31 +50,22 @@ def test_an_adapter_as_it_was_trained_is_not_named(given: Any, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "count"),
     [
-        lambda one: one.mul_(1.0001),
-        lambda one: one.copy_(one.bfloat16().float()),
-        lambda one: one.copy_(one.flip(0)),
+        (lambda tensors: tensors[min(tensors)].mul_(1.0001), 1),
+        (lambda tensors: tensors[min(tensors)].copy_(tensors[min(tensors)].bfloat16()), 1),
+        (lambda tensors: tensors[min(tensors)].copy_(tensors[min(tensors)].flip(0)), 1),
+        (lambda tensors: [tensors.popitem() for _ in range(2)], 2),
+        (lambda tensors: tensors.update({name: one.half() for name, one in tensors.items()}), 4),
     ],
-    ids=["scaled", "rounded", "turned round"],
+    ids=["scaled", "rounded", "turned round", "not saved", "another type"],
 )
-def test_other_numbers_are(change: Callable[[Any], object], tmp_path: Path) -> None:
-    found = saved(adapted(), tmp_path, lambda tensors: change(tensors[min(tensors)]))
+def test_an_adapter_with_other_tensors_is_named(
+    change: Callable[[Tensors], object], count: int, tmp_path: Path
+) -> None:
+    found = saved(adapted(), tmp_path, change)
 
-    assert found == {"names": ["base_model.model.0.lora_A.weight"], "count": 1, "of": 4}
-
-
-def test_so_are_tensors_that_were_not_saved(tmp_path: Path) -> None:
-    found = saved(adapted(), tmp_path, lambda tensors: [tensors.popitem() for _ in range(2)])
-
-    assert found["count"] == 2
-
-
-def test_and_another_type(tmp_path: Path) -> None:
-    def rounded(tensors: Tensors) -> None:
-        tensors.update({name: one.half() for name, one in tensors.items()})
-
-    assert saved(adapted(), tmp_path, rounded)["count"] == 4
+    assert (found["count"], found["of"]) == (count, 4)
 
 
 def test_of_a_whole_model_the_frozen_parts_are_not_looked_at(

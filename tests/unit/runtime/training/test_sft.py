@@ -1,6 +1,5 @@
 """The arguments of TRL's trainers, of every class: the device is stated, whatever the precision."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +7,6 @@ from unittest.mock import MagicMock
 
 import pytest
 import torch
-from torch.distributed.fsdp import fully_shard
 from transformers import AutoConfig, AutoModelForCausalLM, TrainingArguments, get_scheduler
 
 from engine.errors import StageError
@@ -27,7 +25,7 @@ from engine.runtime.training.in_force import (
     setting_arguments,
 )
 from engine.runtime.training.preferences import TRAINERS
-from engine.runtime.training.sft import OF_TOKENS, Folders, SftArguments, arguments, train_on
+from engine.runtime.training.sft import Folders, SftArguments, arguments, train_on
 
 KINDS = {"sft": SftArguments, **{loss: kind for loss, (_, kind) in TRAINERS.items()}}
 
@@ -38,6 +36,8 @@ def test_bf16_on_a_cpu_is_asked_of_the_cpu(name: str, tmp_path: Path) -> None:
     folders = Folders(rows=tmp_path, base_model=tmp_path, output=tmp_path, resume=None)
 
     made: Any = arguments({"precision": "bf16"}, folders, KINDS[name], device="cpu")
+    with pytest.raises(TypeError, match="odd"):
+        arguments({"odd": 1, "precision": "bf16"}, folders, KINDS[name], device="cpu")
 
     assert (made.use_cpu, made.bf16, made.dataloader_pin_memory) == (True, True, False)
     assert made.n_gpu <= 1
@@ -68,25 +68,6 @@ def test_an_adapter_on_4_bit_weights_is_trained_in_32_bits(shard: dict[str, Any]
     assert [one.dtype for one in trainer.model.parameters()] == [torch.bfloat16, torch.float32]
 
 
-@pytest.fixture
-def alone(tmp_path: Path) -> Iterator[None]:
-    """A group of one process."""
-    at = f"file://{tmp_path / 'group'}"
-    torch.distributed.init_process_group("gloo", init_method=at, rank=0, world_size=1)
-    yield
-    torch.distributed.destroy_process_group()
-
-
-@pytest.mark.usefixtures("alone")
-def test_weights_that_are_divided_need_one_type_where_they_are_trained_only() -> None:
-    model = adapted(torch.float32)
-    fully_shard(model)
-
-    model(torch.ones(1, 4, dtype=torch.bfloat16)).sum().backward()
-
-    assert [one.dtype for one in model.parameters()] == [torch.bfloat16, torch.float32]
-
-
 def adapted(dtype: torch.dtype) -> Any:
     """A frozen matrix of 16 bits and a trained one."""
     model = torch.nn.Sequential(torch.nn.Linear(4, 4, False), torch.nn.Linear(4, 4, False))
@@ -94,21 +75,6 @@ def adapted(dtype: torch.dtype) -> Any:
     model[1].to(dtype).requires_grad_()
     model[1].register_forward_pre_hook(lambda one, given: given[0].to(one.weight.dtype))
     return model
-
-
-# A trainer is given the device that it trains on, whatever class of arguments it takes.
-@pytest.mark.parametrize("precision", ["bf16", "fp32"])
-def test_a_cpu_is_named_and_an_unknown_key_refused(precision: str, tmp_path: Path) -> None:
-    # Without that, transformers refuses bf16 on a machine that has no GPU.
-    (tmp_path / "validation.jsonl").write_text("", encoding="utf-8")
-    folders = Folders(rows=tmp_path, base_model=tmp_path, output=tmp_path / "out", resume=None)
-
-    made = arguments({"precision": precision}, folders, SftArguments, device="cpu", **OF_TOKENS)
-    with pytest.raises(TypeError, match="odd"):
-        arguments({"odd": 1, "precision": precision}, folders, SftArguments, device="cpu")
-
-    assert made.use_cpu
-    assert made.bf16 is (precision == "bf16")
 
 
 # Weights are put on one device as a whole: what does not fit is an error, and not computed elsewhere.

@@ -103,17 +103,12 @@ def test_what_models_usually_say_is_let_through(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["modeling_x.py", "sub/modeling.py", "custom_generate/generate.py", "setup.py"]
+    "name",
+    ["modeling_x.py", "sub/modeling.py", "custom_generate/generate.py", "adapter_config.json"],
 )
-def test_code_beside_a_model_is_refused(tmp_path: Path, name: str) -> None:
+def test_code_or_an_adapter_beside_a_model_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).touch()
-
-    assert _refused(tmp_path) == "X691"
-
-
-def test_an_adapter_is_no_base_model(tmp_path: Path) -> None:
-    _put(tmp_path, "adapter_config.json", {"base_model_name_or_path": "/etc"})
 
     assert _refused(tmp_path) == "X691"
 
@@ -135,13 +130,6 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path, name: s
     os.mkfifo(tmp_path / name)
 
     assert _refused(tmp_path) == "X694"
-
-
-def test_settings_of_an_adapter_are_looked_at_too(tmp_path: Path) -> None:
-    _put(tmp_path, "adapter_config.json", {"auto_mapping": CODE["auto_mapping"]})
-
-    with pytest.raises(StageError, match="X609"):
-        require_settings(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Merged weights have the bytes that PEFT's merged model has when it is saved in the same way."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -230,28 +229,6 @@ def _random_head(tensors: dict[str, torch.Tensor]) -> None:
 
 def _lost(tensors: dict[str, torch.Tensor]) -> None:
     del tensors["model.norm.weight"]
-
-
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(
-    "setting", [{}, {"use_rslora": True, "lora_alpha": 2}], ids=["plain", "rslora"]
-)
-def test_a_sound_merge_is_sound(
-    bases: dict[torch.dtype, Path],
-    adapter: Path,
-    tmp_path: Path,
-    progress: Any,
-    dtype: torch.dtype,
-    setting: dict[str, Any],
-) -> None:
-    own = tmp_path / "adapter"
-    own.mkdir()
-    config = json.loads((adapter / "adapter_config.json").read_text())
-    (own / "adapter_config.json").write_text(json.dumps({**config, **setting}))
-    (own / "adapter_model.safetensors").symlink_to(adapter / "adapter_model.safetensors")
-    merge_adapter(bases[dtype], own, tmp_path / "out", progress=progress)
-
-    check_merge(bases[dtype], own, tmp_path / "out")
 
 
 @pytest.mark.parametrize("share", [0.9, 1.1, 0.5, -1.0, 2.0])

@@ -4,7 +4,6 @@ import json
 import resource
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,10 +36,11 @@ def _with_template(pico: Path, folder: Path, template: str) -> Path:
     return folder
 
 
-def test_the_prompt_is_what_users_send(pico: LoadedModel) -> None:
-    prompt = pico.chat.prompt(USER)
+@pytest.mark.parametrize("text", ["hello", "qXanswerXq"])
+def test_the_prompt_is_what_users_send(pico: LoadedModel, text: str) -> None:
+    prompt = pico.chat.prompt([{"role": "user", "content": text}])
 
-    assert prompt == "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+    assert prompt == f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
 
 
 def test_the_terminator_is_what_the_template_puts_behind_an_answer(pico: LoadedModel) -> None:
@@ -72,12 +72,6 @@ def test_a_turn_ends_with_what_follows_the_answer(
     assert load_chat(_with_template(pico_folder, tmp_path, template)).terminator == terminator
 
 
-def test_text_that_looks_like_the_stand_in_does_no_harm(pico: LoadedModel) -> None:
-    prompt = pico.chat.prompt([{"role": "user", "content": "qXanswerXq"}])
-
-    assert prompt == "<|im_start|>user\nqXanswerXq<|im_end|>\n<|im_start|>assistant\n"
-
-
 @pytest.mark.parametrize(
     ("template", "code"), [(REFUSING, "X603"), ("{{ messages[0].content }}", "X603"), ("", "X602")]
 )
@@ -90,15 +84,6 @@ def test_a_template_that_cannot_serve_is_refused(
         load_chat(folder)
 
     assert code == caught.value.problems[0].code
-
-
-def test_a_template_cannot_reach_python(pico_folder: Path, tmp_path: Path) -> None:
-    escape = "{{ messages.__class__.__mro__[1].__subclasses__() }}"
-
-    with pytest.raises(StageError) as caught:
-        load_chat(_with_template(pico_folder, tmp_path, escape))
-
-    assert caught.value.problems[0].code == "X603"
 
 
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -133,17 +118,6 @@ def test_the_task_file_says_whether_rows_with_a_blank_column_are_asked(
     # a file that says nothing of it is byte for byte what it was before there was such a word
     assert ("asks_partly_blank" in (tmp_path / "task.json").read_text("utf-8")) is asks
     assert read_task_file(tmp_path).asks_partly_blank is asks
-
-
-@pytest.mark.parametrize("text", [None, "{}", "[]", "not json", '{"version": 99}'])
-def test_a_task_file_that_is_not_one_is_refused(tmp_path: Path, text: Any) -> None:
-    if text is not None:
-        (tmp_path / "task.json").write_text(text)
-
-    with pytest.raises(StageError) as caught:
-        read_task_file(tmp_path)
-
-    assert caught.value.problems[0].code == "X642"
 
 
 # A template writes the same text on every day, and what it leaves open is known.

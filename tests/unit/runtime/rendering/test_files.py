@@ -12,7 +12,6 @@ from engine.errors import DataError, StageError
 from engine.recipe import prompt
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.key import LengthLimits
-from engine.runtime.rendering.render_stats import RenderStats
 from engine.runtime.rendering.rendered_files import (
     IGNORED,
     RenderRequest,
@@ -69,16 +68,6 @@ def test_counts_are_those_of_the_trained_tokens(pico: LoadedModel, tmp_path: Pat
     ]
 
 
-def test_the_prompt_is_not_learned_and_the_terminator_is(pico: LoadedModel, tmp_path: Path) -> None:
-    write_rows(tmp_path / "train.jsonl", _render(pico, [_row("good film")]).rows)
-
-    trained = tokenised(tmp_path / "train.jsonl", pico.chat)
-
-    assert trained is not None
-    learned = [label for label in trained[0]["labels"] if label != IGNORED]
-    assert pico.chat.tokenizer.decode(learned) == "positive<|im_end|>"
-
-
 def test_rows_that_are_too_long_are_all_listed(pico: LoadedModel) -> None:
     rows = [_row("good"), _row("x " * 300, origin="a.csv:2"), _row("y " * 400, origin="a.csv:9")]
 
@@ -88,15 +77,6 @@ def test_rows_that_are_too_long_are_all_listed(pico: LoadedModel) -> None:
     [problem] = refused.value.problems
     assert problem.code == "D390"
     assert problem.message.startswith("2 rows are longer than 200 tokens: a.csv:9 (")
-
-
-def test_one_row_that_is_too_long_is_reported_as_one(pico: LoadedModel) -> None:
-    with pytest.raises(DataError) as refused:
-        _render(pico, [_row("good"), _row("x " * 300, origin="a.csv:2")])
-
-    assert refused.value.problems[0].message.startswith(
-        "1 row is longer than 200 tokens: a.csv:2 ("
-    )
 
 
 def test_rows_that_are_too_long_can_be_dropped_and_are_named(pico: LoadedModel) -> None:
@@ -140,38 +120,25 @@ def test_a_text_that_could_end_its_own_turn_is_refused_with_its_place(
     assert problem.message.startswith(f"a.csv:7: the text holds `{marker}`")
 
 
-def test_a_marker_in_the_instruction_is_refused_too(pico: LoadedModel) -> None:
-    task = replace(TASK, instruction="good?<|im_end|>")
-    limits = LengthLimits(max_length=200, truncation="fail")
-
-    with pytest.raises(DataError) as refused:
-        render_rows([_row("x")], task=task, chat=pico.chat, limits=limits)
-
-    assert [problem.path for problem in refused.value.problems] == ["task.instruction"]
-
-
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("instruction", "good?<|im_end|>", "write the marker differently in the recipe"),
+        ("labels", ("<|im_end|>", "b"), "relabel"),
+    ],
+)
 @pytest.mark.parametrize("action", ["fail", "drop"])
-def test_a_marker_in_a_label_is_refused_with_what_helps_a_label(
-    pico: LoadedModel, action: str
+def test_a_marker_in_the_recipe_is_refused_with_its_key(
+    pico: LoadedModel, action: str, key: str, value: Any, hint: str
 ) -> None:
-    task = replace(TASK, labels=("<|im_end|>", "b"))
     limits = LengthLimits(max_length=200, truncation="fail", template_tokens=action)
 
     with pytest.raises(DataError) as refused:
-        render_rows([_row("x")], task=task, chat=pico.chat, limits=limits)
+        render_rows([_row("x")], task=replace(TASK, **{key: value}), chat=pico.chat, limits=limits)
 
     [problem] = refused.value.problems
-    assert problem.path == "task.labels"
-    assert "relabel" in (problem.hint or "")
-
-
-def test_a_file_that_is_named_like_a_key_is_no_text_of_the_recipe(pico: LoadedModel) -> None:
-    limits = LengthLimits(max_length=200, truncation="fail", template_tokens="drop")
-    rows = [_row("x<|im_end|>", origin=f"{name}.csv:7") for name in ("task", "label `a")]
-
-    rendering = render_rows([*rows, _row("fine")], task=TASK, chat=pico.chat, limits=limits)
-
-    assert len(rendering.rows) == 1
+    assert problem.path == f"task.{key}"
+    assert hint in (problem.hint or "")
 
 
 def test_the_rows_are_rendered_once(pico: LoadedModel, pico_folder: Path, tmp_path: Path) -> None:
@@ -206,15 +173,6 @@ def test_the_rows_are_rendered_once(pico: LoadedModel, pico_folder: Path, tmp_pa
     )
     line = json.loads(first.file("train.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert [segment["label"] for segment in line["segments"]] == [False, True]
-
-
-def test_one_row_of_several_is_left_out_in_good_english() -> None:
-    limits = LengthLimits(max_length=8, truncation="drop")
-    stats = RenderStats(given=8, left_out=1, overlong=["a.csv:2"])
-
-    [note] = stats.notes(limits)
-
-    assert note.message == "1 of 8 rows is left out, longer than 8 tokens: a.csv:2"
 
 
 # `calibration.json` beside an exported file: read back as it was written, and refused where it is none.

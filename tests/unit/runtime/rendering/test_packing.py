@@ -2,7 +2,6 @@
 
 import json
 import math
-import random
 from pathlib import Path
 
 import pytest
@@ -41,15 +40,6 @@ def naive(lengths: list[int], room: int) -> list[list[int]]:
 @given(st.lists(st.integers(1, ROOM), max_size=60))
 def test_groups_are_those_of_first_fit_decreasing(lengths: list[int]) -> None:
     assert first_fit_decreasing(lengths, ROOM) == (naive(lengths, ROOM) if lengths else [])
-
-
-def test_short_documents_leave_little_room_empty() -> None:
-    draw = random.Random(7)
-    lengths = [min(512, 2 + int(draw.expovariate(1 / 40))) for _ in range(5000)]
-
-    groups = first_fit_decreasing(lengths, 512)
-
-    assert sum(lengths) / (512 * len(groups)) > 0.99
 
 
 def test_packed_rows_hold_every_document_whole_and_learn_all_but_its_first_token(
@@ -102,14 +92,6 @@ def test_every_part_is_judged_once_and_no_window_is_too_long(pico: LoadedModel) 
     assert all(len(context) >= 2 for _, context, _ in windows[3:])
 
 
-def test_what_is_judged_first_is_as_without_a_stride(pico: LoadedModel) -> None:
-    short = "the film was good"
-
-    [(_, context, _)] = document_windows(pico.chat, short, LENGTH, STRIDE)
-
-    assert context == ()
-
-
 @pytest.mark.parametrize("stride", [0, STRIDE])
 def test_the_nats_of_windows_are_those_of_their_parts(pico: LoadedModel, stride: int) -> None:
     limits = LengthLimits(max_length=LENGTH, truncation="off", stride=stride)
@@ -122,9 +104,3 @@ def test_the_nats_of_windows_are_those_of_their_parts(pico: LoadedModel, stride:
     # With context the first token of a part has something before it, and is counted.
     assert sum(one.tokens for one in scored) == (whole - 1 if stride else whole - len(rows))
     assert all(math.isfinite(one.nll) for one in scored)
-
-
-def test_without_a_stride_keys_are_as_they_were() -> None:
-    limits = LengthLimits(max_length=LENGTH, truncation="off")
-
-    assert "stride" not in limits.payload()

@@ -1,7 +1,6 @@
 """Rows of every kind: what is learned is the answer and its end, in the form the model will see."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,8 @@ from engine.recipe.model import Task
 from engine.runtime.models.load import LoadedModel
 from engine.runtime.rendering.chat import Chat
 from engine.runtime.rendering.key import LengthLimits
-from engine.runtime.rendering.rendered_files import IGNORED, write_rows
 from engine.runtime.rendering.renderer import RenderedRow
 from engine.runtime.rendering.segments import Segment
-from engine.runtime.training.sft import tokenised
 from engine.values import replace
 from support.launches import TASK
 from support.pico import CHAT_TEMPLATE
@@ -118,21 +115,6 @@ def test_an_answer_that_is_not_trained_stands_in_the_prompt(chat: Chat) -> None:
     assert learned(row) == ["right<|im_end|>"]
     assert "wrong<|im_end|>" in row.prompt
     assert "more" not in whole(row)
-
-
-def test_the_trained_tokens_of_a_chat_are_those_that_were_counted(
-    chat: Chat, tmp_path: Path
-) -> None:
-    rows = render(chat, task("chat"), example(messages=turns("hi", "good", "and?", "bad"))).rows
-    write_rows(tmp_path / "train.jsonl", rows)
-
-    trained = tokenised(tmp_path / "train.jsonl", chat)
-
-    assert trained is not None
-    labels = trained[0]["labels"]
-    assert len(labels) == rows[0].tokens
-    assert sum(label != IGNORED for label in labels) == rows[0].supervised
-    assert labels[-1] == chat.tokenizer.eos_token_id
 
 
 def test_a_template_that_rewrites_history_leaves_the_last_answer(chat: Chat) -> None:
@@ -252,12 +234,6 @@ def test_a_document_is_learned_whole_in_blocks_that_join_to_it(chat: Chat, text:
     assert all(row.tokens <= 32 for row in rows)
     assert min(row.tokens for row in rows[:-1]) > 16
     assert [row.id for row in rows[:3]] == ["0" * 16, f"{'0' * 16}.2", f"{'0' * 16}.3"]
-
-
-def test_a_short_document_is_one_row(chat: Chat) -> None:
-    [row] = render(chat, task("text"), example("good")).rows
-
-    assert learned(row) == ["good<|im_end|>"]
 
 
 def test_a_weighted_row_is_written_as_often_as_it_is_seen(chat: Chat) -> None:

@@ -26,6 +26,10 @@ class Code(Value):
     right: str = ""
     """The same part, corrected."""
 
+    @property
+    def as_hint(self) -> str:
+        return f"{self.fix[0].lower()}{self.fix[1:]}".removesuffix(".")
+
 
 _PAGE: Final = re.compile(r"^(?:## )?(?P<code>[A-Z]\d{3}): ", re.MULTILINE)
 _SECTION: Final = re.compile(r"^(Fix|Wrong|Right):[ \n]", re.MULTILINE)

@@ -1,23 +1,33 @@
-"""Rules that span several keys, one function each. Importing the package imports every module in it: there is no list.
+"""Rules that span several keys: conditions in a table, others in functions, which importing the package registers.
 
-The page of each code is in `engine/codes/rules`. `tests/unit/recipe/test_rules.py` lays the part under `Wrong` of a
+The page of each code is in `engine/codes/rules`: its title is the message, and its fix the hint, of a problem for which
+a rule has no other words. `tests/unit/recipe/test_rules.py` lays the part under `Wrong` of a
 page over a valid recipe, and expects the code at the place that `▸` marks; it lays the part under `Right`, the
 correction, over both, and expects no problem. `# no KEY` deletes a key.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Final
+from typing import Any, Final
 
+from engine.codes import all_codes
 from engine.errors import Problem
 from engine.recipe.text.compose import dotted
 from engine.recipe.text.source import SourceText
+from engine.values import replace
 
 Problems = Iterator[Problem]
 Check = Callable[[SourceText], Problems]
+Get = Callable[[str], Any]
+Condition = tuple[str, str, Callable[[Any, Get, SourceText], object]]
 RULES: Final[list[tuple[Check, tuple[str, ...]]]] = []
-"""Every rule, and the keys that it reads."""
+"""Every rule that is a function, and the keys that it reads."""
+CONDITIONS: Final[list[Condition]] = []
+"""Every rule that is a condition on a key (`engine.recipe.rules.conditions`): code, key, whether it is broken."""
+_WARNINGS: Final = frozenset({"R206", "R286", "R395"})
+"""Codes of conditions that are warnings."""
 _BLOCKING: Final = frozenset({"R105", "R106"})
 """Missing and mistyped values: a rule cannot read them. It can read a wrong name or a number out of range."""
 
@@ -32,6 +42,23 @@ def rule(*reads: str) -> Callable[[Check], Check]:
     return register
 
 
+def value_of(recipe: SourceText, key: str) -> Any:
+    """Return the value of a dotted key with defaults; None without one."""
+    value: Any = recipe.filled
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def condition_problems(row: Condition, recipe: SourceText, get: Get) -> Problems:
+    """Yield the problem of a condition that the recipe breaks; what `get` raises for a key that is wrong is raised."""
+    code, key, is_broken = row
+    if (own := get(key)) is not None and is_broken(own, get, recipe):
+        report = recipe.warning if code in _WARNINGS else recipe.problem
+        # At the value of a number or a word, at the key of a section or a list.
+        yield report(code, at=tuple(key.split(".")), key=isinstance(own, dict | list))
+
+
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
@@ -43,18 +70,34 @@ def check_rules(recipe: SourceText, structure: Iterable[Problem]) -> tuple[Probl
     blocked |= {dotted(path) for path in recipe.broken if path}
     is_sound = not structure and not recipe.broken
 
-    def overlap(key: str, at: str) -> bool:
-        shorter, longer = sorted((key, at), key=len)
-        return longer == shorter or longer.startswith((f"{shorter}.", f"{shorter}["))
+    def is_blocked(key: str) -> bool:
+        pairs = (sorted((key, at), key=len) for at in blocked)
+        return any(
+            f"{longer}.".startswith((f"{shorter}.", f"{shorter}[")) for shorter, longer in pairs
+        )
 
+    def value(key: str) -> Any:
+        if is_blocked(key):
+            raise LookupError(key)
+        return value_of(recipe, key)
+
+    checks = [partial(check, recipe) for check, reads in RULES if not any(map(is_blocked, reads))]
+    checks += [partial(condition_problems, row, recipe, value) for row in CONDITIONS]
     problems: list[Problem] = []
-    for check, reads in RULES:
-        if any(overlap(key, at) for key in reads for at in blocked):
-            continue
+    for check in checks:
         try:
-            problems += tuple(check(recipe))
+            problems += tuple(check())
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             # A key that the rule does not name may be wrong. The recipe is refused for that key.
             if is_sound:
                 raise
-    return tuple(problems)
+    pages = all_codes() if problems else {}
+    # What a rule has no words of its own for is worded by its page.
+    return tuple(
+        replace(
+            problem,
+            message=problem.message or pages[problem.code].title,
+            hint=problem.hint or pages[problem.code].as_hint,
+        )
+        for problem in problems
+    )

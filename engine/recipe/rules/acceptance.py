@@ -1,4 +1,4 @@
-"""Rules about acceptance: metrics, thresholds and their directions, the exported file."""
+"""Rules about acceptance: metrics, thresholds and their directions, quantizations, probes of forgetting."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -6,8 +6,8 @@ from statistics import NormalDist
 from typing import Any, Final
 
 from engine.kinds import KINDS
-from engine.recipe.baselines import written_baselines
 from engine.recipe.metrics import FREE, OF_FILES, leaves, spec_of
+from engine.recipe.references import PROBE_KINDS, PROBES, parts_of
 from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.splits import may_have_folds
 from engine.recipe.rules.task import no_such_label
@@ -28,25 +28,16 @@ WITH_MATRIX: Final = (
 )  # fmt: skip
 """Names that need one: without it llama.cpp refuses them, or the files are useless."""
 _METRICS: Final = ("acceptance", "metrics")
-_GAINS: Final = ("acceptance", "over_baselines")
 _TEACHER: Final = ("acceptance", "against_teacher")
 _QUANTIZED: Final = ("export", "after_quantization")
 _SECTIONS: Final = (
-    *(_METRICS, _GAINS, ("acceptance", "over_previous"), _TEACHER),
+    *(_METRICS, ("acceptance", "over_baselines"), ("acceptance", "over_previous"), _TEACHER),
     *(("acceptance", "over_without_synthetic"), _QUANTIZED),
 )
 """Sections that hold bounds by metric."""
 _KEPT_BY_ALL: Final = {"min": 0, "max": 1, "max_drop": 1}
 """Bounds that no share can miss."""
 _OF_FILES: Final = tuple(spec.name for spec in OF_FILES)
-
-
-@rule("task.kind", "acceptance.metrics")
-def something_must_hold(recipe: SourceText) -> Problems:
-    if recipe.kind.needs_threshold and not recipe["acceptance"]["metrics"]:
-        message = "name at least one metric that must hold"
-        hint = "acceptance: {metrics: {macro_f1: {min: 0.8}}}"
-        yield recipe.problem("R246", message, at=_METRICS, key=True, hint=hint)
 
 
 @rule("task.kind", "task.labels", "acceptance", "export.after_quantization")
@@ -60,14 +51,12 @@ def metrics_are_known(recipe: SourceText) -> Problems:
             yield from _unknown_metric(recipe, name, at, also=also)
         elif section == _METRICS:
             message = f"`{name}` is measured on the quantized file"
-            hint = "it belongs under export.after_quantization"
-            yield recipe.problem("R207", message, at=at, key=True, hint=hint)
+            yield recipe.problem("R207", message, at=at, key=True)
         elif "max_drop" in bounds:
             message = f"{name} has no value before that it could drop from"
             if name == "agreement":
                 message = "agreement is itself a comparison, it cannot drop"
-            hint = "use `min` or `max`"
-            yield recipe.problem("R207", message, at=(*at, "max_drop"), key=True, hint=hint)
+            yield recipe.problem("R207", message, at=(*at, "max_drop"), key=True)
 
 
 def _bounds(recipe: SourceText) -> Iterator[tuple[KeyPath, str, Mapping[str, Any]]]:
@@ -146,8 +135,7 @@ def bounds_make_sense(recipe: SourceText) -> Problems:
             # A correlation may be below 0.
             elif bound == _KEPT_BY_ALL.get(word) and spec.name != "mcc":
                 message = f"every model keeps `{word}: {bound}`, so this bound holds nothing"
-                hint = "write what the model has to reach, or delete the bound"
-                yield recipe.warning("R466", message, at=(*at, word), hint=hint)
+                yield recipe.warning("R466", message, at=(*at, word))
 
 
 @rule("task.kind", "acceptance", "splits")
@@ -179,18 +167,6 @@ def bounds_can_be_reached(recipe: SourceText) -> Problems:
             yield recipe.problem("R202", message, at=(*_METRICS, name, "min"), hint=hint)
 
 
-@rule("task.kind", "acceptance.over_baselines", "baselines")
-def gains_have_a_baseline(recipe: SourceText) -> Problems:
-    if written_baselines(recipe.filled):
-        return
-    if recipe["acceptance"]["over_baselines"]:
-        message = "there is no baseline to gain over; `baselines` is empty"
-        yield recipe.problem("R218", message, at=_GAINS, key=True)
-    if recipe.value.get("stop_if_baseline_passes") is True:
-        message = "there is no baseline that could pass; `baselines` is empty"
-        yield recipe.problem("R218", message, at=("stop_if_baseline_passes",), key=True)
-
-
 @rule("export")
 def quantization_is_known(recipe: SourceText) -> Problems:
     known = (*QUANTIZATIONS, *WITH_MATRIX)
@@ -199,16 +175,32 @@ def quantization_is_known(recipe: SourceText) -> Problems:
     for number, name in enumerate(written if isinstance(written, list) else [written]):
         at = (*place, number) if isinstance(written, list) else place
         if name in WITH_MATRIX and not export["importance_matrix"]:
-            message = f"`{name}` needs an importance matrix"
-            hint = "write `importance_matrix: true` under export"
-            yield recipe.problem("R288", message, at=at, hint=hint)
+            yield recipe.problem("R288", f"`{name}` needs an importance matrix", at=at)
         elif name not in known:
             near = suggestion(name, known, f"names are {', '.join(known)}")
             yield recipe.problem("R219", f"no such quantization: {show(name)}", at=at, hint=near)
-    # Not `parity`: an adapter is merged, and answers are compared, in every format.
-    if not set(export["formats"]) & {"gguf", "ollama"}:
-        for key in ("quantization", "importance_matrix", "after_quantization"):
-            if recipe.has(at := ("export", key)):
-                message = f"`{key}` is about a quantized file, and `formats` has none"
-                hint = "add `gguf` to formats"
-                yield recipe.problem("R221", message, at=at, key=True, hint=hint)
+
+
+@rule("acceptance.forgetting")
+def probes_are_named_and_have_parts(recipe: SourceText) -> Problems:
+    forgetting = recipe["acceptance"].get("forgetting") or {}
+    seen: set[str] = set()
+    for position, probe in enumerate(forgetting.get("probes", ())):
+        at: KeyPath = (*PROBES, position)
+        is_named = isinstance(probe, Mapping)
+        name = probe["name"] if is_named else probe
+        if name in seen or (is_named and name == "builtin"):
+            message = f"two probes are called {show(name)}"
+            if name == "builtin" and name not in seen:
+                message = "`builtin` is the name of the project's own questions"
+            place = (*at, "name") if is_named else at
+            yield recipe.problem("R280", message, at=place)
+        seen.add(name)
+        parts = parts_of(probe["kind"]) if is_named and probe["kind"] in PROBE_KINDS else ()
+        for part in probe["columns"] if parts else ():
+            if part not in parts:
+                hint = suggestion(part, parts, f"parts are {', '.join(parts)}")
+                message = f"{probe['kind']} has no part {show(part)}"
+                yield recipe.problem(
+                    "R281", message, at=(*at, "columns", part), key=True, hint=hint
+                )

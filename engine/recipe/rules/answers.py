@@ -26,11 +26,10 @@ def labels_can_be_joined(recipe: SourceText) -> Problems:
         at = ("task", "labels", position)
         if "," in label:
             message = f"{show(label)} holds a comma, which separates labels"
-            yield recipe.problem("R244", message, at=at, hint="rename it with data.label.relabel")
+            yield recipe.problem("R244", message, at=at)
         elif label.casefold() == NO_LABEL:
             message = f"{show(label)} is the answer of a row without labels"
-            hint = "leave it out: rows without labels need none"
-            yield recipe.problem("R244", message, at=at, hint=hint)
+            yield recipe.problem("R244", message, at=at)
 
 
 @rule("task.kind", "task.schema")
@@ -39,9 +38,8 @@ def schema_can_be_checked(recipe: SourceText) -> Problems:
     if not isinstance(schema, Mapping) or "task.schema" not in recipe.kind.reads:
         return
     if schema.get("type") != "object":
-        hint = "write `type: object`; a list can be the value of one of its properties"
         message = "an answer is an object, so its type must be `object`"
-        yield recipe.problem("R245", message, at=_SCHEMA, key=True, hint=hint)
+        yield recipe.problem("R245", message, at=_SCHEMA, key=True)
     for at, message in (*_form_faults(schema), *_inner_faults(schema, schema, _SCHEMA)):
         yield recipe.problem("R245", message, at=at, key=True)
 

@@ -1,11 +1,10 @@
-"""Rules about rows: sources of labels, columns, and general text that is trained with them."""
+"""Rules about rows: sources of labels, and columns."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from math import inf
 from typing import Any, Final
 
-from engine.errors import listed
 from engine.recipe.prompt import TemplateError, fields
 from engine.recipe.rules import Problems, rule
 from engine.recipe.rules.task import no_such_label, reads_input
@@ -14,24 +13,7 @@ from engine.recipe.text.source import SourceText
 from engine.recipe.text.words import with_suggestion
 from engine.recipe.validation.schema_errors import show
 
-_REPLAY: Final[KeyPath] = ("data", "replay")
 _LABEL: Final = ("data", "label")
-KINDS_OF_TEXT: Final = ("generation", "chat", "text")
-"""Kinds whose answers are texts, so that a share of their tokens can be general text."""
-
-
-@rule("task.kind", "data.replay", "base_model")
-def replay_fits_the_recipe(recipe: SourceText) -> Problems:
-    kind, replay, base = recipe.kind.name, recipe["data"].get("replay"), recipe["base_model"]
-    if replay is None:
-        return
-    if kind not in KINDS_OF_TEXT:
-        message = f"general text is replayed for {listed(KINDS_OF_TEXT)}, not {kind}"
-        yield recipe.problem("R396", message, at=_REPLAY, key=True, hint="delete it")
-    if "from" in replay and {"scratch", "keep_layers"} & set(base):
-        what = "a blank model" if "scratch" in base else "a model without some of its layers"
-        message, at = f"{what} writes no text that is worth keeping", (*_REPLAY, "from")
-        yield recipe.problem("R397", message, at=at, key=True, hint="name `sources`")
 
 
 @rule("task.labels", "data.label")
@@ -52,8 +34,6 @@ def targets_are_labels(recipe: SourceText) -> Problems:
 def bins_divide_the_numbers(recipe: SourceText) -> Problems:
     label, at = recipe["data"].get("label", {}), (*_LABEL, "bins")
     bins: Mapping[str, Any] = label.get("bins", {})
-    if bins and label["relabel"]:
-        yield recipe.problem("R214", "relabel and bins exclude each other", at=at, key=True)
     ends = {name: (ends.get("min", -inf), ends.get("max", inf)) for name, ends in bins.items()}
     for name, (low, high) in ends.items():
         if low > high:

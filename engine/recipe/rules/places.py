@@ -80,8 +80,7 @@ def paths_can_be_read_anywhere(recipe: SourceText) -> Problems:
             yield recipe.problem("R302", message, at=at, hint=_other_path(written, path, recipe))
         except IsADirectoryError:
             if wanted:
-                message = f"{show(written)} is a folder; name {wanted}"
-                yield recipe.problem("R302", message, at=at)
+                yield recipe.problem("R302", f"{show(written)} is a folder; name {wanted}", at=at)
         except (OSError, ValueError) as error:
             reason = (getattr(error, "strerror", None) or str(error)).lower()
             yield recipe.problem("R302", f"{show(written)}: {reason}", at=at)
@@ -138,8 +137,7 @@ def endpoints_can_be_asked(recipe: SourceText) -> Problems:
     for at, url, variable in written_endpoints(recipe.filled):
         if is_never_sent(variable):
             message = f"${variable} is no key of a model's server, and is sent to none"
-            hint = "put the key of the server into a variable of its own"
-            yield recipe.problem("R310", message, at=(*at, "api_key_env"), hint=hint)
+            yield recipe.problem("R310", message, at=(*at, "api_key_env"))
         try:
             address = parse_address(url)
         except ValueError as error:

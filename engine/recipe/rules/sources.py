@@ -187,16 +187,11 @@ def splits_and_weights_of_sources(recipe: SourceText) -> Problems:
     by_files, sources = recipe["splits"]["by"] == "files", list(_own_sources(recipe))
     for at, source in sources:
         if by_files and "into" not in source:
-            hint = "add `into: train`, `into: validation` or `into: holdout`"
-            message = "`splits.by: files` needs every source to say its split"
-            yield recipe.problem("R253", message, at=at, hint=hint)
+            yield recipe.problem("R253", at=at)
         if not by_files and "into" in source:
-            message = "`into` decides the split of a source with `splits.by: files` only"
-            yield recipe.problem("R252", message, at=(*at, "into"), key=True)
+            yield recipe.problem("R252", at=(*at, "into"), key=True)
         if source.get("split_at") and source.get("columns"):
-            message = "rows of several lines have no lines in the files of `columns`"
-            hint = "delete it, or `columns`"
-            yield recipe.problem("R370", message, at=(*at, "split_at"), key=True, hint=hint)
+            yield recipe.problem("R370", at=(*at, "split_at"), key=True)
         into, way_out = source.get("into", "train"), None
         if source["weight"] != 1 and (into != "train" or len(sources) == 1):
             message = f"rows of {into} are seen once each, whatever their weight"

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from engine.recipe.methods import has_validation
 from engine.recipe.model import BY_ORDER
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.source import SourceText
@@ -20,12 +19,10 @@ def sizes_share_the_rows(recipe: SourceText) -> Problems:
     # `validation: 0` goes with fractions, too.
     is_mixed = len({isinstance(size, float) for size in sizes.values() if size != 0}) > 1
     if is_mixed:
-        message = "sizes must be all rows (400) or all fractions (0.4)"
-        yield recipe.problem("R208", message, at=("splits",), key=True)
+        yield recipe.problem("R208", at=("splits",), key=True)
     for name, size in sizes.items():
         if isinstance(size, float) and size >= 1:
-            message = f"must be a whole number of rows or a fraction below 1, not `{size}`"
-            yield recipe.problem("R208", message, at=("splits", name))
+            yield recipe.problem("R208", at=("splits", name))
     total = sum(sizes.values())
     if not is_mixed and all(0 <= size < 1 for size in sizes.values()) and total > 1 + _ROUNDING:
         message = f"fractions add up to {total:.4g}; must be at most 1"
@@ -37,13 +34,6 @@ def sizes_share_the_rows(recipe: SourceText) -> Problems:
         yield recipe.problem("R222", message, at=("splits",), key=True, hint=hint)
 
 
-@rule("splits", "method")
-def validation_steers(recipe: SourceText) -> Problems:
-    if "early_stopping" in recipe["method"] and not has_validation(recipe.filled):
-        message = "early stopping needs validation rows; splits.validation is 0"
-        yield recipe.problem("R217", message, at=("method", "early_stopping"), key=True)
-
-
 def may_have_folds(recipe: SourceText) -> bool:
     """Return whether rows are drawn, as folds need; otherwise files, a column or an order divides them."""
     return _way(recipe) not in ("files", "column", *BY_ORDER)
@@ -52,23 +42,6 @@ def may_have_folds(recipe: SourceText) -> bool:
 def _way(recipe: SourceText) -> str:
     by = recipe["splits"]["by"]
     return str(next(iter(by), "") if isinstance(by, dict) else by)
-
-
-@rule("splits")
-def folds_exclude_a_holdout(recipe: SourceText) -> Problems:
-    splits, at = recipe["splits"], ("splits", "folds")
-    if not splits["folds"]:
-        return
-    if splits["folds"] == 1:
-        message = "one fold leaves nothing to train on; at least 2"
-        yield recipe.problem("R261", message, at=at)
-    if "holdout" in splits:
-        message, hint = "with splits.folds, the holdout is one fold", "delete one of the two"
-        yield recipe.problem("R261", message, at=("splits", "holdout"), key=True, hint=hint)
-    if not may_have_folds(recipe):
-        message = f"folds are drawn at random; `by: {_way(recipe)}` assigns each row"
-        hint = "use stratified, random or group"
-        yield recipe.problem("R261", message, at=at, key=True, hint=hint)
 
 
 @rule("splits", "data.sources")
@@ -82,8 +55,7 @@ def files_give_a_holdout(recipe: SourceText) -> Problems:
             yield recipe.problem("R262", message, at=("splits", "by"))
     if "validation" not in into and recipe["splits"].get("validation", "all") == "all":
         message = "no source has `into: validation`, and splits.validation has no size"
-        hint = "`validation: 0.1` draws them from the training rows, `validation: 0` goes without"
-        yield recipe.problem("R264", message, at=("splits",), key=True, hint=hint)
+        yield recipe.problem("R264", message, at=("splits",), key=True)
 
 
 @rule("splits")
@@ -92,8 +64,7 @@ def no_split_is_empty(recipe: SourceText) -> Problems:
     # With folds, every row is in a holdout once.
     for name in ("train",) if splits["folds"] else ("train", "holdout"):
         if splits.get(name) == 0:
-            message = f"{name} has no row"
-            yield recipe.problem("R464", message, at=("splits", name), hint="give it some rows")
+            yield recipe.problem("R464", f"{name} has no row", at=("splits", name))
     if _way(recipe) in ("files", "column"):
         return
     for name, example in (("holdout", "300"), ("validation", "100")):
@@ -104,12 +75,10 @@ def no_split_is_empty(recipe: SourceText) -> Problems:
             yield replace(problem, path=f"splits.{name}")
         elif splits.get(name) == "all":
             message = "`all` needs files or a column that say which rows these are"
-            hint = "write a number of rows or a fraction"
-            yield recipe.problem("R263", message, at=("splits", name), hint=hint)
+            yield recipe.problem("R263", message, at=("splits", name))
     sizes = [splits.get(name) for name in ("validation", "holdout")]
     shares = [size for size in sizes if isinstance(size, float) and size < 1]
     shares += [1 / splits["folds"]] if splits["folds"] > 1 else []
     if splits.get("train", "all") == "all" and sum(shares) > 1 - _ROUNDING:
         drawn = f"validation and holdout are {sum(shares):.4g} of the rows"
-        message = f"{drawn}; none is left to train on"
-        yield recipe.problem("R265", message, at=("splits",), key=True)
+        yield recipe.problem("R265", f"{drawn}; none is left to train on", at=("splits",), key=True)

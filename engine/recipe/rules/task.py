@@ -27,7 +27,7 @@ def texts_hide_nothing(recipe: SourceText) -> Problems:
         # U+001F separates labels in some tables.
         if unwanted and at[-1:] != ("separator",):
             message = f"{show(text)} holds U+{ord(unwanted[0]):04X}"
-            yield recipe.problem("R415", message, at=at, key=is_key, hint="delete the character")
+            yield recipe.problem("R415", message, at=at, key=is_key)
 
 
 def _texts(value: Any, at: KeyPath = ()) -> Iterator[tuple[KeyPath, str, bool]]:
@@ -60,10 +60,10 @@ def labels_can_be_answers(recipe: SourceText) -> Problems:
             yield recipe.problem("R211", f"{show(label)} is more than one line of text", at=at)
         elif controls:
             message = f"{show(label)} holds the control character U+{ord(controls[0]):04X}"
-            yield recipe.problem("R211", message, at=at, hint="delete the character")
+            yield recipe.problem("R211", message, at=at)
         if invisible := unseen(label):
             message = f"{show(label)} holds U+{ord(invisible):04X}, which nobody sees"
-            yield recipe.warning("R416", message, at=at, hint="delete the character")
+            yield recipe.warning("R416", message, at=at)
 
 
 @rule("task.labels", "task.out_of_scope")
@@ -92,8 +92,7 @@ def answer_pattern_can_be_read(recipe: SourceText) -> Problems:
         return
     if pattern.groups > 1:
         message = f"has {pattern.groups} groups; the answer is one of them at most"
-        hint = "write `(?:…)` for a group that is not the answer"
-        yield recipe.problem("R276", message, at=at, hint=hint)
+        yield recipe.problem("R276", message, at=at)
 
 
 @rule("task.input")
@@ -178,7 +177,7 @@ def keys_fit_the_kind(recipe: SourceText) -> Problems:
         reported.append(path)
         readers = tuple(name for name, other in KINDS.items() if key in other.reads)
         message = f"means nothing to kind {kind.name}; it is for {listed(readers)}"
-        yield recipe.problem("R241", message, at=path, key=True, hint="delete it")
+        yield recipe.problem("R241", message, at=path, key=True)
 
 
 @rule("task.kind", "data.answer")
@@ -191,7 +190,7 @@ def answer_comes_one_way(recipe: SourceText) -> Problems:
     used = [way for way in ways if value_at(recipe, (*at, way)) is not None]
     for way in used[1:]:
         message = f"the answer comes from `{used[0]}` already"
-        yield recipe.problem("R242", message, at=(*at, way), key=True, hint="keep one of the two")
+        yield recipe.problem("R242", message, at=(*at, way), key=True)
     has_references = "data.answer.references" in reads and answer["references"]
     if not used and not has_references:
         hint = f"add {' or '.join(f'`{way}`' for way in ways)}"
@@ -212,9 +211,8 @@ def shape_fits_the_kind(recipe: SourceText) -> Problems:
         yield recipe.problem("R243", message, at=at, hint=known)
     elif shape not in ("auto", "columns") and by_columns:
         message = f"the shape defines where things are, and so does `data.{key}`"
-        yield recipe.problem("R243", message, at=at, hint="keep one of the two")
+        yield recipe.problem("R243", message, at=at)
     is_ignored = "task.input" in kind.reads and kind.formats and not by_columns
     if is_ignored and value_at(recipe, ("task", "input")) is not None:
         message = "the shape of the rows says what is read; this would be ignored"
-        hint = "delete it, or say under data.answer where the answer is"
-        yield recipe.problem("R243", message, at=("task", "input"), key=True, hint=hint)
+        yield recipe.problem("R243", message, at=("task", "input"), key=True)

@@ -132,19 +132,23 @@ class SourceText(Value, dict=True):
         return Place(file=self.file, line=1, column=1)
 
     def problem(
-        self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
+        self,
+        code: str,
+        message: str = "",
+        *,
+        at: KeyPath,
+        key: bool = False,
+        hint: str | None = None,
     ) -> Problem:
         place = self.place(at, key=key)
         # A text of the recipe that is quoted may hold line breaks.
         message, hint = message.translate(_BREAKS), hint and hint.translate(_BREAKS)
         return Problem(code=code, message=message, path=dotted(at), hint=hint, place=place)
 
-    def warning(
-        self, code: str, message: str, *, at: KeyPath, key: bool = False, hint: str | None = None
-    ) -> Problem:
-        error = self.problem(code, message, at=at, key=key, hint=hint)
-        place = error.place and replace(error.place, snippet=())
-        return replace(error, place=place, severity=Severity.WARNING)
+    def warning(self, code: str, message: str = "", **place: Any) -> Problem:
+        error = self.problem(code, message, **place)
+        at = error.place and replace(error.place, snippet=())
+        return replace(error, place=at, severity=Severity.WARNING)
 
 
 _BREAKS: Final = {ord("\n"): r"\n", ord("\t"): r"\t"}

@@ -174,7 +174,7 @@ def _estimated(file: Path, store: Store) -> dict[str, float]:
     usage = _computed(known.measured.usage)
     found = measured_duration(recipe.method, known.shape, course, usage)
     warm = usage.starting.seconds
-    return {"cpu": found.total, "steps": found.steps + found.starting - warm}
+    return {"cpu": sum(found.values()), "steps": found["steps"] + found["start"] - warm}
 
 
 def _computed(usage: Usage) -> Usage:

@@ -1,13 +1,11 @@
 """Peak memory and time of a training, from the shapes of the model and of a batch."""
 
-from collections.abc import Mapping
-
 from engine.backends.base import numbered
 from engine.backends.usage import Usage
 from engine.estimate.shape import Linear, ModelShape
 from engine.recipe.methods import ATTENTION
 from engine.recipe.model import Method
-from engine.values import Value, replace, to_json
+from engine.values import Value, replace
 
 WIDTH = {"bf16": 2, "fp16": 2, "fp32": 4}
 PROCESS = 1_120_000_000
@@ -53,25 +51,6 @@ class Batch(Value):
         return self.rows * self.learned or self.tokens
 
 
-class Memory(Value):
-    process: int
-    weights: int
-    adapter: int
-    optimizer: int
-    activations: int
-    logits: int
-    gradients: int
-    """Bytes of the gradients at the peak."""
-
-    @property
-    def total(self) -> int:
-        return sum(to_json(self).values())
-
-    def parts(self) -> Mapping[str, int]:
-        named = {"process": "the process"}
-        return {named.get(name, name): size for name, size in to_json(self).items() if size}
-
-
 class Course(Value):
     steps: float
     """In full batches; the last batch of an epoch may be smaller."""
@@ -82,18 +61,6 @@ class Course(Value):
     """Tokens of one evaluation, padding included."""
     evaluation_batch: Batch
     saves: int
-
-
-class Duration(Value):
-    starting: float
-    steps: float
-    evaluations: float
-    saves: float
-    ending: float = 0.0
-
-    @property
-    def total(self) -> float:
-        return self.starting + self.steps + self.evaluations + self.saves + self.ending
 
 
 def trainable_parameters(shape: ModelShape, method: Method) -> int:
@@ -141,10 +108,10 @@ def layers_back(shape: ModelShape, method: Method) -> int:
 
 def peak(
     shape: ModelShape, method: Method, batch: Batch, *, precision: str, backend: str, process: int
-) -> Memory:
-    """Return the peak memory of training.
+) -> dict[str, int]:
+    """Return the bytes of each part of the peak memory of training.
 
-    It is in the backward pass through the last blocks, with all activations and the logits, or in the optimizer's step,
+    The peak is in the backward pass through the last blocks, with all activations and the logits, or in the optimizer's step,
     with all gradients.
     """
     trained, back = trainable_parameters(shape, method), layers_back(shape, method)
@@ -160,15 +127,15 @@ def peak(
     largest = 4 * shape.embedding_parameters if method.kind == "full" and is_whole else 0
     step = 4 * trained + largest
     at_step = step > kept + logits + largest
-    return Memory(
-        process=process,
-        weights=_weights(shape, method, precision),
-        adapter=0 if method.kind == "full" else 4 * trained,
-        optimizer=8 * trained,
-        activations=0 if at_step else kept,
-        logits=0 if at_step else logits,
-        gradients=step if at_step else largest,
-    )
+    return {
+        "the process": process,
+        "weights": _weights(shape, method, precision),
+        "adapter": 0 if method.kind == "full" else 4 * trained,
+        "optimizer": 8 * trained,
+        "activations": 0 if at_step else kept,
+        "logits": 0 if at_step else logits,
+        "gradients": step if at_step else largest,
+    }
 
 
 def ready(shape: ModelShape, method: Method, precision: str) -> int:
@@ -256,8 +223,8 @@ def unmeasured_duration(
     backend: str,
     speed: float,
     bandwidth: float | None,
-) -> Duration:
-    """Return the duration of a training without a measurement on this machine.
+) -> dict[str, float]:
+    """Return the seconds of each part of a training without a measurement on this machine.
 
     `speed` is in operations a second, `bandwidth` in bytes a second between the device and its memory.
     """
@@ -266,12 +233,12 @@ def unmeasured_duration(
     step = course.passes * passing + STATE_BYTES * trained / (bandwidth or MEMORY_BYTES)
     forward = operations(shape, method, judged, backward=False) / judged.tokens
     written = 12 * trained  # each trained number, and two of the optimizer
-    return Duration(
-        starting=STARTING.get(backend, 10.0),
-        steps=course.steps * step,
-        evaluations=course.evaluations * course.evaluation_tokens * forward / speed,
-        saves=course.saves * written / CHECKPOINT_BYTES,
-    )
+    return {
+        "start": STARTING.get(backend, 10.0),
+        "steps": course.steps * step,
+        "evaluations": course.evaluations * course.evaluation_tokens * forward / speed,
+        "checkpoints": course.saves * written / CHECKPOINT_BYTES,
+    }
 
 
 def batch_of(method: Method, usage: Usage, *, learned: int) -> Batch:
@@ -281,8 +248,10 @@ def batch_of(method: Method, usage: Usage, *, learned: int) -> Batch:
     return Batch(rows=method.micro_batch_size, length=max(1, round(each)), learned=learned)
 
 
-def measured_duration(method: Method, shape: ModelShape, course: Course, usage: Usage) -> Duration:
-    """Return the duration of a training that was measured on this machine, scaled to usual rows.
+def measured_duration(
+    method: Method, shape: ModelShape, course: Course, usage: Usage
+) -> dict[str, float]:
+    """Return the seconds of each part of a training that was measured on this machine, scaled to usual rows.
 
     The additional time of the first step, evaluation and checkpoint belongs to the start.
     """
@@ -306,10 +275,10 @@ def measured_duration(method: Method, shape: ModelShape, course: Course, usage: 
         + max(0.0, usage.first_evaluation.seconds - each_token * usage.first_evaluation.tokens)
         + max(0.0, usage.first_save.seconds - saving)
     )
-    return Duration(
-        starting=usage.starting.seconds + warming,
-        steps=course.steps * seconds * usual / was,
-        evaluations=course.evaluations * course.evaluation_tokens * each_token,
-        saves=course.saves * saving,
-        ending=usage.ending.seconds,
-    )
+    return {
+        "start": usage.starting.seconds + warming,
+        "steps": course.steps * seconds * usual / was,
+        "evaluations": course.evaluations * course.evaluation_tokens * each_token,
+        "checkpoints": course.saves * saving,
+        "end": usage.ending.seconds,
+    }

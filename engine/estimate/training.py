@@ -254,9 +254,9 @@ def _memory(
         backend=recipe.backend.name,
         process=process,
     )
-    parts = ", ".join(f"{name} {_size(size)}" for name, size in memory.parts().items())
+    parts = ", ".join(f"{name} {_size(size)}" for name, size in memory.items() if size)
     measured_here = "" if like is None else "; the process as it was measured here"
-    return memory.total, f"{parts}; at {most} rows of {work.longest} tokens at once{measured_here}"
+    return sum(memory.values()), f"{parts}; at {most} rows of {work.longest} tokens at once{measured_here}"
 
 
 def _duration(
@@ -290,14 +290,8 @@ def _duration(
             speed=speed,
             bandwidth=facts.bandwidth,
         )
-    parts = {
-        "start": duration.starting,
-        "steps": duration.steps,
-        "evaluations": duration.evaluations,
-        "checkpoints": duration.saves,
-    }
-    spent = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in parts.items() if seconds)
-    return duration.total, f"{spent}; {source}"
+    spent = ", ".join(f"{part} {seconds:.3g} s" for part, seconds in duration.items() if seconds)
+    return sum(duration.values()), f"{spent}; {source}"
 
 
 def _source(measured: Measurement) -> str:

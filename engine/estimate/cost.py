@@ -111,8 +111,8 @@ def peak(
 ) -> dict[str, int]:
     """Return the bytes of each part of the peak memory of training.
 
-    The peak is in the backward pass through the last blocks, with all activations and the logits, or in the optimizer's step,
-    with all gradients.
+    The peak is in the backward pass through the last blocks, with all activations and the logits, or in the optimizer's
+    step, with all gradients.
     """
     trained, back = trainable_parameters(shape, method), layers_back(shape, method)
     hidden, narrow = shape.hidden, precision != "fp32"

@@ -256,7 +256,8 @@ def _memory(
     )
     parts = ", ".join(f"{name} {_size(size)}" for name, size in memory.items() if size)
     measured_here = "" if like is None else "; the process as it was measured here"
-    return sum(memory.values()), f"{parts}; at {most} rows of {work.longest} tokens at once{measured_here}"
+    rows_at_once = f"at {most} rows of {work.longest} tokens at once{measured_here}"
+    return sum(memory.values()), f"{parts}; {rows_at_once}"
 
 
 def _duration(

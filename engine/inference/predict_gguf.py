@@ -105,16 +105,12 @@ class GgufAsker(Value):
         if not answers.is_finite:
             return self._silent(answers, by_llama)
         held = task.spec.is_constrained
-        loose = [
-            generated(task, row, text, ended=ended)
-            # nothing comes back of what was not asked for
-            for row, text, ended in zip(
-                rows, answers.texts, answers.ended, strict=bool(answers.texts)
-            )
-        ]
+        # nothing comes back of what was not asked for
+        texts = zip(rows, answers.texts, answers.ended, strict=bool(answers.texts))
+        loose = [generated(task, row, text, ended=ended) for row, text, ended in texts]
         parity: dict[str, Any] = {"llama_cpp": by_llama}
         if self.is_whole:
-            trained = self._trained_ids()
+            trained, of_ollama = self._trained_ids(), len(ollama or ())
             # Pairs of readings that go wrong one by one: the pre-tokenizer of the file, its template and
             # the Modelfile's, the tokens that it adds by itself.
             parity = {
@@ -122,10 +118,10 @@ class GgufAsker(Value):
                 "llama_cpp": by_llama,
                 "ollama": None
                 if ollama is None
-                else same_readings(rows, ids, answers.read[: len(ollama)]),
+                else same_readings(rows, ids, answers.read[:of_ollama]),
                 "template": same_readings(rows, prompts, sent),
                 "users": same_readings(rows, trained, answers.sent),
-                "corpus": self._by_corpus(answers.read[len(ollama or ()) :]),
+                "corpus": self._by_corpus(answers.read[of_ollama:]),
             }
         judged = loose
         if answers.choices:
@@ -193,17 +189,17 @@ class GgufAsker(Value):
         ]
         parity: dict[str, Any] = {"llama_cpp": by_llama}
         if self.is_whole:
-            by_ollama = self._ids(prompt for _, _, prompt in plain)
-            has_turns = self.asked.task.spec.has_turns
+            plain_rows, plain_ids = (
+                [row for row, _, _ in plain],
+                self._ids(own for _, _, own in plain),
+            )
+            by_ollama = same_readings(plain_rows, plain_ids, answers.read[: len(plain)])
+            by_template = same_readings(self.examples, expected, sent)
             parity = {
                 "training": None,
                 "llama_cpp": by_llama,
-                "ollama": same_readings(
-                    [row for row, _, _ in plain], by_ollama, answers.read[: len(plain)]
-                )
-                if plain
-                else None,
-                "template": same_readings(self.examples, expected, sent) if has_turns else None,
+                "ollama": by_ollama if plain else None,
+                "template": by_template if self.asked.task.spec.has_turns else None,
                 "users": same_readings(self.examples, self._ids(expected), answers.sent),
                 "corpus": self._by_corpus(answers.read[len(plain) :]),
             }
@@ -261,25 +257,19 @@ class GgufAsker(Value):
         from engine.runtime.llama.client import file_tokenizer
 
         tokenizer = file_tokenizer(self.path)
-        if not tokenizer.chat_template:
-            return ["" for _ in turns]
-        own = replace(self.chat, tokenizer=tokenizer)
-        offered = tools or [()] * len(turns)
-        return [_written(own, one, more) for one, more in zip(turns, offered, strict=True)]
+        own, written = replace(self.chat, tokenizer=tokenizer), list[str]()
+        for one, offered in zip(turns, tools or [()] * len(turns), strict=True):
+            try:
+                written.append(own.prompt(one, offered) if tokenizer.chat_template else "")
+            except StageError:  # the template refuses the turns
+                written.append("")
+        return written
 
 
 def _facts(answers: GgufAnswers, parity: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is kept beside the answers; a damaged file gives none."""
     known = {"is_ended": answers.is_ended} if answers.is_finite else {"is_finite": False}
     return {"version": answers.version, "parity": parity, **known}
-
-
-def _written(chat: Chat, turns: Turns, tools: Turns) -> str:
-    """Return a prompt, or "" where the template refuses the turns."""
-    try:
-        return chat.prompt(turns, tools)
-    except StageError:
-        return ""
 
 
 def same_readings(

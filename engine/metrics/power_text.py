@@ -97,60 +97,40 @@ class PowerEstimate(Value):
     note: str = ""
     """A sentence instead of numbers: the threshold cannot pass, nothing is known, or it is of some rows."""
 
-    # Rounded to the stricter side: a model of the shown value must have the stated power.
-    @property
-    def passes_text(self) -> str:
-        return _rounded(self.passes_at, up=not self.is_max)
-
-    @property
-    def seldom_text(self) -> str:
-        return _rounded(self.seldom_at, up=self.is_max)
-
-    @property
-    def asked_text(self) -> str:
-        return "" if self.asked_at is None else _number(self.asked_at)
-
-    @property
-    def power_text(self) -> str:
-        """Return the power with two decimals, rounded down and below 1; empty for none."""
-        shown = min(99, math.floor((self.power or 0.0) * 100 + 1e-9)) / 100
-        return "" if self.power is None else f"{shown:.2f}"
-
-    @property
-    def unit(self) -> str:
-        return "group" if self.groups else "row"
-
     @property
     def sentence(self) -> str:
         if self.note:
             return self.note
-        needed = f"{self.rows_needed:,} holdout {self.unit}s give" if self.rows_needed else ""
-        more = more_at = ""
-        if not self.is_judged:
-            more = f"; {needed or f'no number of {self.unit}s gives'} power {OFTEN:.2f}"
-            more_at = f"{more} at {self.asked_text}"
-        enough = "" if self.power is not None and self.power >= OFTEN else more
+        unit, own = "group" if self.groups else "row", self.power or 0.0
+        # Rounded to the stricter side: a model of the shown value must have the stated power.
+        passes = _rounded(self.passes_at, up=not self.is_max)
+        seldom, asked = _rounded(self.seldom_at, up=self.is_max), _number(self.asked_at or 0.0)
+        has_power = f"{min(99, math.floor(own * 100 + 1e-9)) / 100:.2f}"
+        needed = f"no number of {unit}s gives"
+        if self.rows_needed:
+            needed = f"{self.rows_needed:,} holdout {unit}s give"
+        more = "" if self.is_judged else f"; {needed} power {OFTEN:.2f}"
+        more_at = more and f"{more} at {asked}"
+        enough = "" if own >= OFTEN else more
         is_gain = self.kind == "min_gain"
+        what = "gain" if is_gain else self.metric
+        text = f"power {OFTEN:.2f} at a true {what} of {passes}"
         if self.kind == "max_drop":
-            text = f"power {self.power_text} for a model as good as the previous one{enough}"
+            text = f"power {has_power} for a model as good as the previous one{enough}"
         elif self.passes_at is None:
             what = "gain" if is_gain else "value"
             text = f"power below {OFTEN:.2f} at every true {what}{more_at}"
         elif is_gain:
-            text = f"power {OFTEN:.2f} at a true gain of {self.passes_text}"
-            if self.seldom_at is not None:
-                text += f", {SELDOM:.2f} at {self.seldom_text}"
-            if self.asked_at is None or self.passes_at > self.asked_at:
-                text += more_at
+            text += f", {SELDOM:.2f} at {seldom}" if seldom else ""
+            text += more_at if self.asked_at is None or self.passes_at > self.asked_at else ""
+        elif seldom:
+            text += f"; {seldom}, which is not good enough, still passes with {SELDOM:.2f}"
         else:
-            text = f"power {OFTEN:.2f} at a true {self.metric} of {self.passes_text}"
-            if self.seldom_at is None:
-                text += f", {self.power_text} at {self.asked_text}{enough}"
-            else:
-                text += f"; {self.seldom_text}, which is not good enough, still passes with {SELDOM:.2f}"
+            text += f", {has_power} at {asked}{enough}"
         end = f" ({self.decided_on})" if self.kind == "threshold" else ""
         over = " over a baseline" if is_gain else ""
-        return f"{self.metric} `{self.threshold}{end}`{over} on {judging_rows(self.rows, self.groups)}: {text}."
+        rows = judging_rows(self.rows, self.groups)
+        return f"{self.metric} `{self.threshold}{end}`{over} on {rows}: {text}."
 
 
 class PowerEstimates(Value):
@@ -233,9 +213,8 @@ class _Estimator(Value, kw_only=False):
         return replace(found, is_out_of_reach=is_out_of_reach)
 
     def gain(self, gain: MinGain, discordance: float) -> PowerEstimate:
-        found = self._difference(
-            gain.metric, "min_gain", gain.min_gain, gain.min_gain + BETTER_BY, discordance
-        )
+        least = gain.min_gain
+        found = self._difference(gain.metric, "min_gain", least, least + BETTER_BY, discordance)
         if found.seldom_at is None:
             return replace(found, passes_at=None)
         return found if found.seldom_at > gain.min_gain else replace(found, seldom_at=None)
@@ -257,10 +236,11 @@ class _Estimator(Value, kw_only=False):
         needed = power.rows_to_pass(better, rule)
         estimate = self._estimate("selective.accuracy", f"min {_number(least)}")
         if needed and needed > answered:
-            rows = self._needed(power.round_up(needed / coverage))
-            text += (
-                f"; {rows:,} holdout {estimate.unit}s give power {OFTEN:.2f} at {_number(better)}"
+            rows, unit = (
+                self._needed(power.round_up(needed / coverage)),
+                "group" if groups else "row",
             )
+            text += f"; {rows:,} holdout {unit}s give power {OFTEN:.2f} at {_number(better)}"
         which = f"if it answers {coverage:.0%} of {judging_rows(self.judges.rows, groups)}"
         bound = f"`{estimate.threshold} ({estimate.decided_on})`"
         return replace(estimate, note=f"selective.accuracy {bound} {which}: {text}.")
@@ -307,11 +287,10 @@ class _Estimator(Value, kw_only=False):
 
     def _estimate(self, metric: str, text: str, *, is_max: bool = False) -> PowerEstimate:
         end = "upper bound" if is_max else "lower bound"
-        on_interval = self.acceptance.decide_on == "lower_bound"
         return PowerEstimate(
             metric=metric,
             threshold=text,
-            decided_on=end if on_interval else "point",
+            decided_on=end if self.acceptance.decide_on == "lower_bound" else "point",
             rows=self.judges.rows,
             groups=self.judges.groups,
             is_max=is_max,

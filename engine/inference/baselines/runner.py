@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from engine.artifacts.results import read_json, write_json
 from engine.artifacts.stage import Payload, StageContext
@@ -22,6 +22,7 @@ from engine.kinds import AnswerForm
 from engine.metrics.predictions import Prediction, write_predictions
 from engine.recipe.baselines import ASKS_BASE_MODEL, DEFAULT_ENCODER, ENCODERS, LEARNED
 from engine.recipe.model import Baseline, HubRef, PackageRef, PathRef, Recipe, Reference, Task
+from engine.runtime.models import base_model
 from engine.store import Artifact
 from engine.values import replace, to_json
 
@@ -146,29 +147,24 @@ class Asker:
         if shots.has_shots(baseline):
             # a teacher's rows bring the examples themselves
             payload.setdefault("shown", shots.REVISION)
+        is_pinned = baseline.ref is not None or baseline.gguf is not None
+        reference = context.references[reference_name(baseline)] if is_pinned else {}
         if who == "model":
-            payload["base_model"] = context.base_model
-            if baseline.ref is not None:
-                from engine.runtime.models import base_model  # of a model's folder
+            named = {**reference, "made": base_model.REVISION}
+            payload["base_model"] = context.base_model if baseline.ref is None else named
+        elif who == "encoder":
+            from engine.runtime.encoders.encoder import REVISION as FOLDER_REVISION  # brings torch
 
-                found = context.references[reference_name(baseline)]
-                payload["base_model"] = {**found, "made": base_model.REVISION}
-            payload["device"] = context.device.kind
-            payload["precision"] = context.precision
-        if who == "encoder":
-            from engine.runtime.encoders import encoder as folder  # of an encoder's folder
-
-            found = self.context.references[reference_name(baseline)]
-            payload["encoder"] = {**found, "made": folder.REVISION}
-            payload["device"] = context.device.kind
-            payload["precision"] = context.precision
-        if who == "file":
-            payload["gguf"] = dict(context.references[reference_name(baseline)])
-        if baseline.endpoint is not None:
+            payload["encoder"] = {**reference, "made": FOLDER_REVISION}
+        elif who == "file":
+            payload["gguf"] = dict(reference)
+        elif baseline.endpoint is not None:
             served = baseline.endpoint
             # a server's bytes have no digest: address and name are all that is known of it
             payload["endpoint"] = {"url": served.url, "model": served.model, "as": baseline.name}
             payload |= {"draws": to_json(self.draws)} if self.draws else {}
+        if who in ("model", "encoder"):
+            payload |= {"device": context.device.kind, "precision": context.precision}
 
         def build(folder: Path) -> None:
             with named_errors(baseline, self.path):
@@ -199,63 +195,41 @@ class Asker:
         return known[ref]
 
     def _ask(self, baseline: Baseline, fold: Fold, payload: Payload) -> BaselinePredictions:
-        recipe = self.context.recipe
+        context, recipe = self.context, self.context.recipe
         seed, task = recipe.splits.seed, recipe.task
+        asked = predict.PredictionInputs.of(recipe, fold.train)
         by_rule: dict[str, Callable[[], list[Prediction]]] = {
             "majority": lambda: floors.majority(fold, task),
             "tfidf_svm": lambda: floors.svm(fold.train, fold.judged, task, seed=seed),
             "byte_frequencies": lambda: floors.by_frequency(fold),
             "compressor": lambda: floors.by_xz(fold),
             "longer_answer": lambda: longer_answer(fold.judged),
+            "untouched": lambda: untouched(base_answers(context, asked, fold.judged)),
         }
         if baseline.kind in by_rule:
             return BaselinePredictions(predictions=by_rule[baseline.kind]())
-        if baseline.kind in ENCODERS:
-            from engine.inference.baselines import models as encoders  # rarely asked
+        progress = context.progress_of(baseline.name)
+        from engine.inference.baselines import models  # brings numpy
 
-            if baseline.ref is None:
-                raise AssertionError(baseline)  # one is filled in where the recipe names none
-            encoder, progress = (
-                self.models.encoder(baseline.ref),
-                self.context.progress_of(baseline.name),
-            )
-            ask = encoders.linear if baseline.kind == "encoder_linear" else encoders.tuned
-            return ask(encoder, fold, task, seed=seed, progress=progress)
-        if baseline.kind == "untouched":
-            asked = predict.PredictionInputs.of(recipe, fold.train)
-            found = base_answers(self.context, asked, fold.judged)
-            return BaselinePredictions(predictions=untouched(found))
-        question = Question(
-            baseline=baseline,
-            asked=predict.PredictionInputs.of(recipe, fold.train),
-            fold=fold,
-            shots=shots.shots_of(baseline, task, fold.train, fold.judged, seed=seed),
-        )
-        answered = self._put(question, payload)
-        most = max(map(len, question.shots), default=0)
-        return replace(answered, facts={"shots": most, **answered.facts})
-
-    def _put(self, question: Question, payload: Payload) -> BaselinePredictions:
-        baseline = question.baseline
-        progress = self.context.progress_of(baseline.name)
-        if who_answers(baseline) == "model":
-            from engine.inference.baselines.models import ask_model  # brings torch
-
-            return ask_model(self.models.of(baseline.ref), question, progress=progress)
+        if baseline.kind in ENCODERS and baseline.ref is not None:
+            ask = models.linear if baseline.kind == "encoder_linear" else models.tuned
+            return ask(self.models.encoder(baseline.ref), fold, task, seed=seed, progress=progress)
+        shown = shots.shots_of(baseline, task, fold.train, fold.judged, seed=seed)
+        question = Question(baseline=baseline, asked=asked, fold=fold, shots=shown)
         if baseline.endpoint is not None:
-            from engine.inference.baselines.shots import ask_served  # rarely asked
-
-            work_dir = self.context.scratch_for("predictions", payload)
-            return ask_served(
+            work_dir = context.scratch_for("predictions", payload)
+            answered = shots.ask_served(
                 baseline.endpoint, question, work_dir=work_dir, progress=progress, draws=self.draws
             )
-        if baseline.gguf is None:
-            raise AssertionError(baseline)  # the schema lets no other model through
-        from engine.inference.baselines.models import ask_file  # rarely asked
-
-        # the lock's number where there is one: another order of sums changes bits, and so may an answer
-        path, threads = baseline.gguf.path, self.context.device.threads
-        return ask_file(path, question, threads=threads, progress=progress)
+        elif baseline.gguf is not None:
+            # the lock's number where there is one: another order of sums changes bits, and so may an answer
+            threads = context.device.threads
+            answered = models.ask_file(
+                baseline.gguf.path, question, threads=threads, progress=progress
+            )
+        else:
+            answered = models.ask_model(self.models.of(baseline.ref), question, progress=progress)
+        return replace(answered, facts={"shots": max(map(len, shown), default=0), **answered.facts})
 
 
 @contextmanager
@@ -281,17 +255,14 @@ def named_errors(baseline: Baseline, path: str = "baselines") -> Iterator[None]:
         ) from error
 
 
-PREFERS: Final[Mapping[str, str]] = {
-    "longer_answer": "prefers the longer answer, in bytes",
-    "untouched": "untouched base model: prefers the answer that it finds likelier, a token",
-}
 SHOWN = 60
 MOST_SPLIT = 1 / 3
 """Share of the words of English texts; measured: 2 to 11 % (4 sets), Nigerian Pidgin 17 %, Indonesian tweets 82 %."""
 ALWAYS_ALIKE = {
     "byte_frequencies": "each byte by itself, as often as it is in the train rows",
     "compressor": "xz that has read the train rows, and each holdout row before the next",
-    **PREFERS,
+    "longer_answer": "prefers the longer answer, in bytes",
+    "untouched": "untouched base model: prefers the answer that it finds likelier, a token",
 }
 """Notes on baselines that work alike in every run."""
 
@@ -338,20 +309,19 @@ def _of_encoder(
         scores = ", ".join(f"{name} {one:.3f}" for name, one in facts["macro_f1"].items())
         how = f"frozen, {facts['variant']}: {facts['model']}{each}, C {facts['c']:g}"
         how += f" (macro-F1 by {facts['chosen_by']}{first}: {scores})"
-    foreign = ""
-    split = facts.get("split_words", 0.0)
+    foreign, split = "", facts.get("split_words", 0.0)
     if baseline.ref == DEFAULT_ENCODER and split > MOST_SPLIT:
         foreign = (
-            "; the encoder was trained on English; these texts seem to be in another language: "
+            "; the encoder was trained on English; these texts seem to be in another language:"
         )
-        foreign += f"{100 * split:.0f} % of their words are no words to it"
+        foreign += f" {100 * split:.0f} % of their words are no words to it"
     match baseline.ref:
-        case HubRef(repo=name) | PathRef(written=name):
-            pass
         case PackageRef(name=package, version=version):
             name = f"{package} {version}"
-        case _:
-            raise AssertionError(baseline)  # one is filled in where the recipe names none
+        case HubRef(repo=name) | PathRef(written=name):
+            pass
+        case None:  # one is filled in where the recipe names none
+            name = ""
     return f"encoder `{name}` {how}, on {rows}{foreign}"
 
 

@@ -94,16 +94,6 @@ class RowSample(Value):
         return rows_in(self.train)
 
 
-def sampled_examples(recipe: Recipe, data: Artifact, tokenizer: Path | None) -> RowSample:
-    """Return the first rows of the splits of the data stage, which are in random order."""
-
-    def rows(split: str) -> list[RowText]:
-        examples = itertools.islice(iter_examples(data.file(f"{split}.jsonl")), EXAMPLES)
-        return list(_within(row_text(recipe.task, row) for row in examples))
-
-    return _sample(recipe.task, rows("train"), rows("validation"), tokenizer)
-
-
 def sampled_sources(recipe: Recipe, tokenizer: Path | None) -> RowSample:
     rows = [
         row
@@ -277,7 +267,14 @@ def sampled_rows(
     tokenizer = tokenizer_file(recipe.base_model, store, base_model.get("sha256"))
     if data is None:
         return sampled_sources(recipe, tokenizer)
-    return sampled_examples(recipe, data, tokenizer)
+    # The first rows of the splits of the data stage, which are in random order.
+    train, validation = (
+        list(_within(row_text(recipe.task, row) for row in itertools.islice(examples, EXAMPLES)))
+        for examples in (
+            iter_examples(data.file(f"{split}.jsonl")) for split in ("train", "validation")
+        )
+    )
+    return _sample(recipe.task, train, validation, tokenizer)
 
 
 def sampler(

@@ -28,6 +28,7 @@ from engine.inference.baselines.shots import (
     SPARE_TOKENS,
     SeededDraws,
     cost_of,
+    price_of,
     shots_of,
     usual_shots,
 )
@@ -125,7 +126,6 @@ def kept_by_confidence(
 
 
 PART: Final = 32
-MILLION: Final = 1_000_000
 FORM: Final = "no object with the columns of a row"
 ANSWER: Final = "an answer that does not fit the task"
 DISAGREED: Final = "another answer when asked again"
@@ -302,7 +302,8 @@ class RowWriter:
         value, task = synthesis_of(self.recipe), self.recipe.task
         written = self.task.max_new_tokens
         read = sum(len(one.text.encode(errors="replace")) for one in part) + FRAME * len(part)
-        cost = _price(value.teacher, read, written * len(part))
+        writer, judge = value.teacher.endpoint, self.judge.endpoint
+        cost = price_of(writer, read, written * len(part)) if writer else 0.0
         longest = max(len(row.input.encode(errors="replace")) for row in self.train)
         answer = max(len(row.target.encode(errors="replace")) for row in self.train)
         around = len(task.instruction.encode(errors="replace")) + FRAME + SPARE_TOKENS
@@ -311,7 +312,7 @@ class RowWriter:
         question += self.judge.shots * (longest + one)
         asked = value.agreement.votes * len(part)
         most = task.max_new_tokens or answer + SPARE_TOKENS + FRAME
-        return cost + _price(self.judge, question * asked, most * asked)
+        return cost + (price_of(judge, question * asked, most * asked) if judge else 0.0)
 
 
 FRAME: Final = 64
@@ -328,10 +329,3 @@ def _columns(text: str | None, schema: Any) -> dict[str, Any] | None:
         return None
     texts = [key for key, own in properties.items() if own == {"type": "string"}]
     return found if all(isinstance(found[key], str) for key in texts) else None
-
-
-def _price(model: Baseline, read: int, written: int) -> float:
-    served = model.endpoint
-    if served is None:
-        return 0.0
-    return (read * served.input_price + written * served.output_price) / MILLION

@@ -82,12 +82,10 @@ class Models:
     def of(self, ref: Reference | None) -> LoadedModel:
 
         def load() -> LoadedModel:
-            from engine.runtime.models.base_model import locate_base_model  # brings torch
-            from engine.runtime.models.load import load_model
+            from engine.runtime.models.load import load_model  # brings torch
 
-            context = self.context
-            cached, progress = context.cached, context.progress
-            folder = self.base() if ref is None else locate_base_model(ref, cached, progress)
+            context, locate = self.context, base_model.locate_base_model
+            folder = locate(ref, context.cached, context.progress) if ref else self.base()
             return load_model(folder, device=context.device, precision=context.precision)
 
         found: LoadedModel = self._kept(("model", ref), load)

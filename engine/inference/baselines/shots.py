@@ -182,7 +182,6 @@ def _kinds_of(row: Example) -> tuple[str, ...]:
 SPARE_TOKENS = 32
 """Answers may have so many tokens more than the longest right one has bytes."""
 KEPT = "answers.jsonl"
-MILLION = 1_000_000
 
 
 def ask_served(
@@ -229,12 +228,16 @@ def ask_served(
     return BaselinePredictions(predictions=predictions, facts=facts)
 
 
+def price_of(endpoint: Endpoint, read: float, written: float) -> float:
+    """Return what so many tokens cost at the recipe's prices, which are of a million."""
+    return (read * endpoint.input_price + written * endpoint.output_price) / 1_000_000
+
+
 def cost_of(endpoint: Endpoint, facts: Mapping[str, Any]) -> float | None:
-    """Return what the answers cost at the recipe's prices; None where no price or no count is known."""
+    """Return what the answers cost; None where no price or no count is known."""
     if not (endpoint.input_price or endpoint.output_price) or facts["uncounted"]:
         return None
-    read = facts["input_tokens"] * endpoint.input_price
-    return float(read + facts["output_tokens"] * endpoint.output_price) / MILLION
+    return price_of(endpoint, facts["input_tokens"], facts["output_tokens"])
 
 
 def note_of(endpoint: Endpoint, facts: Mapping[str, Any], *, shots: int) -> str:

@@ -9,9 +9,9 @@ from engine.estimate.devices import facts_of
 from engine.estimate.row_tokens import mean, sampled_rows
 from engine.estimate.shape import shape_of
 from engine.recipe.methods import asked_sizes
-from engine.recipe.model import Endpoint, Recipe, Teacher
+from engine.recipe.model import Recipe, Teacher
 from engine.recipe.prompt import answer_text
-from engine.recipe.teacher import is_baseline, judge_of, most_kept, synthesis_of
+from engine.recipe.teacher import is_baseline, judge_of, most_kept, price_of, synthesis_of
 from engine.store import Artifact, Store
 from engine.training.soft_targets import MOST
 from engine.values import Value, replace
@@ -133,9 +133,3 @@ def answer_tokens(recipe: Recipe) -> float:
     # One more token ends the turn.
     tokens = [estimated_tokens(text, english=True) + 1 for text in answers]
     return sum(tokens) / len(tokens) if tokens else OBJECT_TOKENS
-
-
-def price_of(endpoint: Endpoint | None, read: float, written: float) -> float | None:
-    if endpoint is None or not (endpoint.input_price or endpoint.output_price):
-        return None
-    return (read * endpoint.input_price + written * endpoint.output_price) / 1_000_000

@@ -28,7 +28,6 @@ from engine.inference.baselines.shots import (
     SPARE_TOKENS,
     SeededDraws,
     cost_of,
-    price_of,
     shots_of,
     usual_shots,
 )
@@ -38,7 +37,7 @@ from engine.metrics.predictions import Prediction, read_predictions
 from engine.recipe.baselines import LEARNED
 from engine.recipe.model import Baseline, Recipe, Task
 from engine.recipe.references import JUDGE, WRITER
-from engine.recipe.teacher import judge_of, synthesis_of
+from engine.recipe.teacher import judge_of, price_of, synthesis_of
 from engine.recipe.text.compose import dotted
 from engine.store import Artifact
 from engine.values import Value, replace
@@ -302,8 +301,7 @@ class RowWriter:
         value, task = synthesis_of(self.recipe), self.recipe.task
         written = self.task.max_new_tokens
         read = sum(len(one.text.encode(errors="replace")) for one in part) + FRAME * len(part)
-        writer, judge = value.teacher.endpoint, self.judge.endpoint
-        cost = price_of(writer, read, written * len(part)) if writer else 0.0
+        cost = price_of(value.teacher.endpoint, read, written * len(part)) or 0.0
         longest = max(len(row.input.encode(errors="replace")) for row in self.train)
         answer = max(len(row.target.encode(errors="replace")) for row in self.train)
         around = len(task.instruction.encode(errors="replace")) + FRAME + SPARE_TOKENS
@@ -312,7 +310,7 @@ class RowWriter:
         question += self.judge.shots * (longest + one)
         asked = value.agreement.votes * len(part)
         most = task.max_new_tokens or answer + SPARE_TOKENS + FRAME
-        return cost + (price_of(judge, question * asked, most * asked) if judge else 0.0)
+        return cost + (price_of(self.judge.endpoint, question * asked, most * asked) or 0.0)
 
 
 FRAME: Final = 64

@@ -9,6 +9,7 @@ from engine.recipe.baselines import LEARNED, baseline
 from engine.recipe.mapping import from_mapping
 from engine.recipe.model import (
     Baseline,
+    Endpoint,
     PathRef,
     Recipe,
     SoftTargets,
@@ -142,3 +143,10 @@ def on_added_rows(recipe: Recipe) -> tuple[Baseline, ...]:
 
 def all_baselines(recipe: Recipe) -> tuple[Baseline, ...]:
     return (*recipe.baselines, *on_added_rows(recipe))
+
+
+def price_of(endpoint: Endpoint | None, read: float, written: float) -> float | None:
+    """Return what so many tokens cost at the recipe's prices; None without a price."""
+    if endpoint is None or not (endpoint.input_price or endpoint.output_price):
+        return None
+    return (read * endpoint.input_price + written * endpoint.output_price) / 1_000_000

@@ -20,6 +20,7 @@ from engine.metrics.predictions import Prediction
 from engine.progress import Progress
 from engine.recipe.model import Baseline, Endpoint, Task
 from engine.recipe.prompt import JSON_KEY, JSON_LIST_KEY, NO_LABEL, answer_text, parse_answer
+from engine.recipe.teacher import price_of
 from engine.values import Value, field, replace
 
 SEEDS = 1 << 31
@@ -228,14 +229,9 @@ def ask_served(
     return BaselinePredictions(predictions=predictions, facts=facts)
 
 
-def price_of(endpoint: Endpoint, read: float, written: float) -> float:
-    """Return what so many tokens cost at the recipe's prices, which are of a million."""
-    return (read * endpoint.input_price + written * endpoint.output_price) / 1_000_000
-
-
 def cost_of(endpoint: Endpoint, facts: Mapping[str, Any]) -> float | None:
     """Return what the answers cost; None where no price or no count is known."""
-    if not (endpoint.input_price or endpoint.output_price) or facts["uncounted"]:
+    if facts["uncounted"]:
         return None
     return price_of(endpoint, facts["input_tokens"], facts["output_tokens"])
 

@@ -183,7 +183,7 @@ def duration(seconds: float) -> str:
 def about(seconds: float) -> str:
     """A rough duration for estimates: `20 s`, `1 min`, `2 h 10 min`."""
     if seconds < 10:  # below this the exact number flickers
-        return "a few s"
+        return "a few seconds"
     if seconds < 55:  # rounds to a minute
         return f"{5 * round(seconds / 5)} s"
     minutes = max(1, round(seconds / 60))

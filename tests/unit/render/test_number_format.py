@@ -30,7 +30,7 @@ def test_durations(seconds: float, expected: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(3, "a few s"), (22, "20 s"), (56, "1 min"), (3600, "1 h"), (7900, "2 h 10 min")],
+    [(3, "a few seconds"), (22, "20 s"), (56, "1 min"), (3600, "1 h"), (7900, "2 h 10 min")],
 )
 def test_estimates_are_rough(seconds: float, expected: str) -> None:
     assert number_format.about(seconds) == expected

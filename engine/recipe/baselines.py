@@ -1,13 +1,12 @@
 """Baselines as a recipe writes them: what the tuned model is compared with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from engine.kinds import written_kind
 from engine.recipe.model import Baseline, BaselineKind, Endpoint, PackageRef, PathRef
-from engine.recipe.references import reference, written_references
-from engine.recipe.text.compose import KeyPath
+from engine.recipe.references import reference
 
 BASELINES: Final[tuple[str, ...]] = get_args(BaselineKind)
 ASKS_BASE_MODEL: Final = ("zero_shot", "few_shot", "retrieved_few_shot", "untouched")
@@ -47,13 +46,6 @@ def kind_and_spec(written: Any) -> tuple[str, Mapping[str, Any]]:
         kind, spec = next(iter(written.items()), ("", {}))
         return str(kind), spec if isinstance(spec, Mapping) else {}
     return str(written), {}
-
-
-def written_endpoints(filled: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
-    """Yield every model on a server: key path, address, and the environment variable of the key."""
-    for at, model, _ in written_references(filled):
-        if isinstance(url := model.get("endpoint"), str):
-            yield at, url, str(model.get("api_key_env", ""))
 
 
 def name_of(written: Any) -> str:

@@ -44,7 +44,7 @@ def from_mapping[Section](
     kind: type[Section], written: Mapping[str, Any], readers: Readers = _NONE, /, **given: Any
 ) -> Section:
     """Return the value of a checked section with defaults; `given` are fields that are written in another way."""
-    values = {**readers.get(kind, _nothing)(written), **given}
+    values = {**(readers[kind](written) if kind in readers else {}), **given}
     section: Any = kind
     for field, hint in _fields(section):
         if field.name in values:
@@ -68,7 +68,7 @@ def to_mapping(
     schema has no default for it.
     """
     kind: Any = type(value)
-    given = {**writers.get(kind, _nothing)(value), **given}
+    given = {**(writers[kind](value) if kind in writers else {}), **given}
     expanded = expand(schema)
     form = next(forms(expanded), expanded)
     mapping: dict[str, Any] = {}
@@ -89,10 +89,6 @@ def to_mapping(
     if isinstance(form.get("additionalProperties"), Mapping):
         mapping |= {name: part for name, part in given.items() if name not in mapping}
     return {name: part for name, part in mapping.items() if part is not None}
-
-
-def _nothing(_: Any) -> Mapping[str, Any]:
-    return _NONE
 
 
 @cache

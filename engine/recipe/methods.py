@@ -41,10 +41,6 @@ def are_drawn_from_train(recipe: Mapping[str, Any]) -> bool:
     return bool(recipe["splits"].get("validation") == 0 and recipe["method"].get("keep") == "best")
 
 
-def has_validation(recipe: Mapping[str, Any]) -> bool:
-    return recipe["splits"].get("validation") != 0 or are_drawn_from_train(recipe)
-
-
 def sizes_in_rows(train: Size, validation: ValidationSize) -> tuple[Size, ValidationSize]:
     """Return the sizes of train and validation after rows were drawn, if the recipe has train in rows."""
     if validation != FROM_TRAIN or not isinstance(train, int):
@@ -179,7 +175,8 @@ def _steps(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> Iterator[Me
 
 def _keep(written: Mapping[str, Any], recipe: Mapping[str, Any]) -> MethodDefault:
     splits = recipe.get("splits")
-    if isinstance(splits, Mapping) and not has_validation(recipe):
+    has_none = isinstance(splits, Mapping) and splits.get("validation") == 0
+    if has_none and not are_drawn_from_train(recipe):
         return MethodDefault(key="keep", value="last", reason="no validation rows to choose by")
     if _learns(recipe) is Learns.LABELS and "early_stopping" not in written:
         why = "labels get better for longer than the validation loss falls"

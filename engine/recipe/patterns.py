@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,11 +17,6 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 5.0
 """Processor time for one text; an expression without nested repeats needs thousandths of it."""
-TOGETHER: Final = 15.0
-"""Processor time for all texts, above which the time of each counts."""
-USUAL: Final = 0.02
-"""Processor time for one text of many, at most; a large object takes a thousandth."""
-_SPENT: Final[dict[str, tuple[int, float]]] = {}
 UNREADABLE: Final = (re.error, OverflowError, RecursionError)
 """Errors of `re.compile`: OverflowError for a count beyond 32 bits, RecursionError for groups 1,000 deep."""
 _TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*(?:\]|\Z)|\$", re.DOTALL)
@@ -41,12 +35,10 @@ SINGLE: Final = (
 
 @contextmanager
 def in_time(key: str, what: str) -> Iterator[None]:
-    """Limit the check of `what` against the recipe's `key`; DataError D425 if one text, or all of them, take long."""
-    begun = time.process_time()
+    """Limit the check of `what` against the recipe's `key`; DataError D425 if a text takes long."""
     try:
         with processor_time(SECONDS):
             yield
-            _count(key, time.process_time() - begun)
     except (TooSlowError, RecursionError) as error:
         message = f"refers to itself without end on {what}"
         hint = "write `$ref` below a property or an item only"
@@ -54,14 +46,6 @@ def in_time(key: str, what: str) -> Iterator[None]:
             message = f"takes {str(error) or f'more than {SECONDS:g} s on {what}'}"
             hint = "write patterns without repeats inside repeats: `a+` for `(a+)+`"
         raise DataError.one("D425", message, path=key, hint=hint) from error
-
-
-def _count(key: str, seconds: float) -> None:
-    """Count the time of a text. TooSlowError if all texts took long, and each takes long for one of many."""
-    count, spent = _SPENT.get(key, (0, 0.0))
-    _SPENT[key] = count, spent = count + 1, spent + seconds
-    if spent > TOGETHER and spent > count * USUAL:
-        raise TooSlowError(f"{spent:.0f} s on {count:,} texts")
 
 
 def compiled(pattern: str) -> re.Pattern[str]:

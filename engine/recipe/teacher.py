@@ -93,11 +93,6 @@ def teacher_model(written: Any, folder: Path, baselines: Sequence[Baseline]) -> 
     return baseline({"model": {"name": NAME, **written}}, folder)
 
 
-def model_keys(written: Mapping[str, Any]) -> Mapping[str, Any]:
-    model = written["model"]
-    return model if isinstance(model, Mapping) else {}
-
-
 def is_baseline(teacher: Teacher) -> bool:
     return teacher.model.kind in LEARNED
 

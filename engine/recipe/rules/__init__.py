@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from engine.codes import all_codes
 from engine.errors import Problem
-from engine.recipe.text.compose import dotted
+from engine.recipe.text.compose import KeyPath, dotted
 from engine.recipe.text.source import SourceText
 from engine.values import replace
 
@@ -25,11 +25,28 @@ Condition = tuple[str, str, Callable[[Any, Get, SourceText], object]]
 RULES: Final[list[tuple[Check, tuple[str, ...]]]] = []
 """Every rule that is a function, and the keys that it reads."""
 CONDITIONS: Final[list[Condition]] = []
-"""Every rule that is a condition on a key (`engine.recipe.rules.conditions`): code, key, whether it is broken."""
-_WARNINGS: Final = frozenset({"R206", "R286", "R395"})
+"""Every rule that is a condition on a key (`engine.recipe.rules.conditions`): code, key, whether it is broken.
+
+Of a key such as `data.sources[].into` every item of the list is judged.
+"""
+_WARNINGS: Final = frozenset({"R126", "R206", "R286", "R395"})
 """Codes of conditions that are warnings."""
+_AT_KEY: Final = frozenset({
+    *("R204", "R218", "R221", "R287", "R321", "R324", "R326", "R327", "R339", "R349", "R350", "R374", "R375"),
+    *("R252", "R322", "R397", "R398", "R399", "R417", "R419", "R454"),
+})  # fmt: skip
+"""Codes of conditions whose problem is at the key, whatever its value."""
 _BLOCKING: Final = frozenset({"R105", "R106"})
 """Missing and mistyped values: a rule cannot read them. It can read a wrong name or a number out of range."""
+
+
+class Broken(NamedTuple):
+    """What a condition reports instead of the words of its page, or the place of its key."""
+
+    message: str = ""
+    hint: str | None = None
+    below: KeyPath = ()
+    """Place below the key, such as the index of an item."""
 
 
 def rule(*reads: str) -> Callable[[Check], Check]:
@@ -51,12 +68,28 @@ def value_of(recipe: SourceText, key: str) -> Any:
 
 
 def condition_problems(row: Condition, recipe: SourceText, get: Get) -> Problems:
-    """Yield the problem of a condition that the recipe breaks; what `get` raises for a key that is wrong is raised."""
+    """Yield the problems of a condition that the recipe breaks; what `get` raises for a key that is wrong is raised."""
     code, key, is_broken = row
-    if (own := get(key)) is not None and is_broken(own, get, recipe):
-        report = recipe.warning if code in _WARNINGS else recipe.problem
-        # At the value of a number or a word, at the key of a section or a list.
-        yield report(code, at=tuple(key.split(".")), key=isinstance(own, dict | list))
+    report = recipe.warning if code in _WARNINGS else recipe.problem
+    for at, own in _values(key, get):
+        if own is not None and (broken := is_broken(own, get, recipe)):
+            message, hint, below = broken if isinstance(broken, Broken) else Broken()
+            # At the value of a number or a word, at the key of a section or a list.
+            is_key = code in _AT_KEY or (
+                "[" not in key and not below and isinstance(own, dict | list)
+            )
+            yield report(code, message, at=(*at, *below), key=is_key, hint=hint)
+
+
+def _values(key: str, get: Get) -> Iterator[tuple[KeyPath, Any]]:
+    """Yield place and value of a key; of `sources[]` each item of the list, of `sources[].into` that key of each."""
+    above, is_list, below = key.partition("[]")
+    value, at = get(above), tuple(above.split("."))
+    if not is_list:
+        yield at, value
+    for position, item in enumerate(value if is_list and isinstance(value, list) else ()):
+        name = below.removeprefix(".")
+        yield ((*at, position, name), item.get(name)) if name else ((*at, position), item)
 
 
 for _module in iter_modules(__path__):

@@ -1,11 +1,9 @@
-"""Rules about answers: labels that fit on one line, and the schema of an object."""
+"""Rules about the schema of an answer that is an object."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from engine.kinds import AnswerForm
 from engine.recipe.patterns import MAPS, UNREADABLE, compiled, python_pattern, schema_at
-from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules import Problems, rule
 from engine.recipe.text.compose import KeyPath
 from engine.recipe.text.source import SourceText
@@ -17,19 +15,6 @@ _REFERENCES: Final = ("$ref", "$dynamicRef")
 _DATA: Final = ("const", "enum", "default", "examples")
 """Keywords whose values are data, not schemas."""
 _TYPES: Final = ("string", "number", "integer", "boolean", "object", "array", "null")
-
-
-@rule("task.kind", "task.labels")
-def labels_can_be_joined(recipe: SourceText) -> Problems:
-    is_list = recipe.kind.answer is AnswerForm.LABELS
-    for position, label in enumerate(recipe["task"].get("labels", []) if is_list else ()):
-        at = ("task", "labels", position)
-        if "," in label:
-            message = f"{show(label)} holds a comma, which separates labels"
-            yield recipe.problem("R244", message, at=at)
-        elif label.casefold() == NO_LABEL:
-            message = f"{show(label)} is the answer of a row without labels"
-            yield recipe.problem("R244", message, at=at)
 
 
 @rule("task.kind", "task.schema")

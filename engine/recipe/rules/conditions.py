@@ -1,20 +1,26 @@
 """Rules of one condition on a key: a table of code, key, and whether the value of the key breaks the rule.
 
-The pages of the codes have the words. A condition gets the value; `get`, which returns that of another key, with
-defaults, None without one; and the recipe.
+The pages of the codes have the words, unless a condition returns `Broken` with its own. A condition gets the value;
+`get`, which returns that of another key, with defaults, None without one; and the recipe.
 """
 
 from functools import partial
+from itertools import pairwise
 from math import sqrt
 from typing import Any, Final
 
-from engine.kinds import Decoding, Turns
+from engine.kinds import AnswerForm, Decoding, Turns
 from engine.recipe.baselines import ASKS_BASE_MODEL, kind_and_spec, written_baselines
-from engine.recipe.methods import ADAPTER_KEYS, FEWEST_TO_CALIBRATE, USUAL_BATCH
+from engine.recipe.methods import (
+    ADAPTER_KEYS,
+    FEWEST_TO_CALIBRATE,
+    USUAL_BATCH,
+)
 from engine.recipe.model import ONNX
-from engine.recipe.rules import CONDITIONS, Get
-from engine.recipe.rules.splits import may_have_folds
-from engine.recipe.sweeps import MOST, count_of, written_settings
+from engine.recipe.prompt import NO_LABEL
+from engine.recipe.rules import CONDITIONS, Broken, Get
+from engine.recipe.rules.splits import NAMES, has_written_splits, may_have_folds
+from engine.recipe.sweeps import MOST, count_of, value_words, written_settings
 from engine.recipe.teacher import OF_SOFT, RATIOS
 from engine.recipe.text.source import SourceText
 
@@ -36,11 +42,6 @@ _LOSSES_OF: Final[dict[str, tuple[tuple[str, ...], float]]] = {
 """By key, the losses that have it, and its idle value, which a resolved recipe writes for every loss."""
 
 
-def stops_without_baseline(own: object, _: Get, recipe: SourceText) -> bool:
-    is_written = "stop_if_baseline_passes" in recipe.value
-    return bool(own) and is_written and not written_baselines(recipe.filled)
-
-
 def validates(get: Get) -> bool:
     """Return whether there are validation rows, those that are drawn from the training rows included."""
     return bool(get("splits.validation") != 0 or get("method.keep") == "best")
@@ -50,14 +51,39 @@ def has_probabilities(recipe: SourceText) -> bool:
     return recipe.kind.decoding is Decoding.LABEL_SCORING
 
 
-def cannot_calibrate(get: Get) -> bool:
+def cannot_calibrate(own: object, get: Get, _: SourceText) -> Broken | None:
     size = get("splits.validation")
-    is_small = isinstance(size, int) and 0 < size < FEWEST_TO_CALIBRATE
-    return bool(get("splits.folds")) or not validates(get) or is_small
+    why = ""
+    if get("splits.folds"):
+        why = "with `splits.folds` there is no model whose validation rows and holdout are those of the gate"
+    elif not validates(get):
+        why = "there are no validation rows to choose temperature and threshold on"
+    elif isinstance(size, int) and 0 < size < FEWEST_TO_CALIBRATE:
+        why = f"{size} validation rows are too few: {FEWEST_TO_CALIBRATE} are needed"
+    return Broken(why) if own and why else None
 
 
-def is_out_of_reach(least: float, get: Get) -> bool:
-    return least > 1 or (least == 1 and get("acceptance.decide_on") != "point")
+def is_out_of_reach(least: float, get: Get, _: SourceText, *, answers: str) -> Broken | None:
+    is_reached = least < 1 or (least == 1 and get("acceptance.decide_on") == "point")
+    message = f"no holdout shows that at least {least:g} of all rows are {answers}"
+    return None if is_reached else Broken(message)
+
+
+def has_odd_heads(heads: int, get: Get, _: SourceText) -> Broken | None:
+    width = get("base_model.scratch.width")
+    fitting = -(-width // (2 * heads)) * 2 * heads
+    message = f"width {width} is no even multiple of {heads} heads"
+    hint = f"write `width: {fitting}`, or another number of heads"
+    return Broken(message, hint) if width % (2 * heads) else None
+
+
+def kept_layers_fall(kept: object, _: Get, __: SourceText) -> Broken | None:
+    layers = kept if isinstance(kept, list) else []
+    for position, (layer, following) in enumerate(pairwise(layers), start=1):
+        if following < layer:
+            message = f"layer {following} comes after layer {layer}"
+            return Broken(message, f"write `keep_layers: {sorted(layers)}`", (position,))
+    return None
 
 
 def has_no_quantized_file(_: object, get: Get, recipe: SourceText, *, key: str) -> bool:
@@ -68,47 +94,50 @@ def prefers(recipe: SourceText) -> bool:
     return recipe.kind.turns is Turns.PREFERENCE
 
 
-def is_single(get: Get) -> bool:
-    """Return whether the loss is that of single answers."""
-    usual = "kto" if get("data.shape") == "kto" else "dpo"
-    return (get("method.preference.loss") or usual) == "kto"
+def loss_of(get: Get) -> str:
+    return get("method.preference.loss") or ("kto" if get("data.shape") == "kto" else "dpo")
 
 
-def has_other_rows(_: object, get: Get, recipe: SourceText) -> bool:
+def learns_single_answers(size: int, get: Get, recipe: SourceText) -> bool:
+    """Return whether a pass has one row, for a loss that compares the rows of a pass."""
+    return size == 1 and prefers(recipe) and loss_of(get) == "kto"
+
+
+def has_other_rows(loss: str, get: Get, recipe: SourceText) -> Broken | None:
     has_pairs = get("data.shape") == "dpo" or get("data.pair") is not None
     has_rows = has_pairs or get("data.shape") == "kto"
-    return prefers(recipe) and has_rows and has_pairs == is_single(get)
+    if not (prefers(recipe) and has_rows and has_pairs == (loss == "kto")):
+        return None
+    rows, other = ("pairs", "dpo") if has_pairs else ("single answers", "kto")
+    return Broken(f"{loss} cannot learn from {rows}", f"write `loss: {other}`")
 
 
 def is_of_another_loss(
-    own: float, get: Get, recipe: SourceText, *, losses: tuple[str, ...], idle: float
-) -> bool:
-    loss = get("method.preference.loss") or ("kto" if is_single(get) else "dpo")
-    return prefers(recipe) and own != idle and loss not in losses
+    own: float, get: Get, recipe: SourceText, *, key: str, losses: tuple[str, ...], idle: float
+) -> Broken | None:
+    loss = loss_of(get)
+    is_fitting = not prefers(recipe) or own == idle or loss in losses
+    return None if is_fitting else Broken(f"{loss} has no `{key}`; {' and '.join(losses)} have")
 
 
-def has_adapter_key(_: object, get: Get, recipe: SourceText, *, key: str) -> bool:
-    return get("method.kind") == "full" and recipe.has(("method", key))
+def has_adapter_key(own: object, get: Get, recipe: SourceText, *, key: str) -> Broken | None:
+    if get("method.kind") != "full" or not recipe.has(("method", key)):
+        return None
+    hint = f"write `train_only: {{layers: {value_words(own)}}}`" if key == "layers" else None
+    return Broken(f"`{key}` describes an adapter; method.kind is `full`", hint)
 
 
-def least_alpha(get: Get) -> float:
-    """Return the least alpha that does not damp the adapter's effect."""
-    return sqrt(get("method.rank")) if get("method.rslora") else float(get("method.rank"))
-
-
-def varies(sweep: dict[str, Any], get: Get, *keys: str) -> bool:
-    """Return whether a setting of a sweep changes one of these keys of the method."""
-    changes = (setting.changes for setting in written_settings(sweep))
-    return any(
-        change.get(key, get(f"method.{key}")) != get(f"method.{key}")
-        for change in changes
-        for key in keys
+def varied(sweep: dict[str, Any], get: Get, *keys: str) -> Broken | None:
+    """Return the first setting of a sweep that changes one of these keys of the method."""
+    return next(
+        (
+            Broken(below=setting.path(key)[1:])
+            for setting in written_settings(sweep)
+            for key in keys
+            if setting.changes.get(key, get(f"method.{key}")) != get(f"method.{key}")
+        ),
+        None,
     )
-
-
-def is_short(tokens: int, get: Get) -> bool:
-    a_step = (get("method.batch_size") or USUAL_BATCH) * get("method.max_length")
-    return bool(get("method.packing")) and tokens < a_step
 
 
 def lacks_price(get: Get) -> bool:
@@ -143,49 +172,53 @@ def is_soft(get: Get) -> bool:
 CONDITIONS.extend((
     ("R246", "acceptance.metrics", lambda own, _, recipe: recipe.kind.needs_threshold and not own),
     ("R218", "acceptance.over_baselines", lambda own, _, recipe: own and not written_baselines(recipe.filled)),
-    ("R218", "stop_if_baseline_passes", stops_without_baseline),
+    ("R218", "stop_if_baseline_passes", lambda own, _, recipe: own and not written_baselines(recipe.filled)
+        and "stop_if_baseline_passes" in recipe.value),
     ("R399", "acceptance.stride",
         lambda _, get, recipe: recipe.kind.name != "text" and get("acceptance.forgetting.text") is None),
-    ("R400", "acceptance.stride", lambda own, get, _: own >= get("method.max_length")),
+    ("R400", "acceptance.stride", lambda own, get, _: own >= (length := get("method.max_length"))
+        and Broken(hint=f"write {max(1, length // 2)}, or delete it")),
     ("R417", "acceptance.selective", lambda _, __, recipe: not has_probabilities(recipe)),
     ("R417", "export.calibrate", lambda own, _, recipe: own and not has_probabilities(recipe)),
-    ("R419", "acceptance.selective", lambda _, get, __: cannot_calibrate(get)),
-    ("R419", "export.calibrate", lambda own, get, _: own and cannot_calibrate(get)),
-    ("R418", "acceptance.selective.accuracy.min", lambda own, get, _: is_out_of_reach(own, get)),
-    ("R418", "acceptance.selective.coverage.min", lambda own, get, _: is_out_of_reach(own, get)),
-    ("R453", "export.formats", lambda own, _, recipe: ONNX in own and not has_probabilities(recipe)),
+    ("R419", "acceptance.selective", cannot_calibrate),
+    ("R419", "export.calibrate", cannot_calibrate),
+    ("R418", "acceptance.selective.accuracy.min", partial(is_out_of_reach, answers="answered right")),
+    ("R418", "acceptance.selective.coverage.min", partial(is_out_of_reach, answers="answered")),
+    ("R453", "export.formats[]", lambda own, _, recipe: own == ONNX and not has_probabilities(recipe)),
     ("R454", "export.graph_precision", lambda _, get, __: ONNX not in get("export.formats")),
-    ("R221", "export.quantization", partial(has_no_quantized_file, key="quantization")),
-    ("R221", "export.importance_matrix", partial(has_no_quantized_file, key="importance_matrix")),
-    ("R221", "export.after_quantization", partial(has_no_quantized_file, key="after_quantization")),
+    *(("R221", f"export.{key}", partial(has_no_quantized_file, key=key))
+        for key in ("quantization", "importance_matrix", "after_quantization")),
     ("R214", "data.label.bins", lambda own, get, _: own and get("data.label.relabel")),
     ("R396", "data.replay", lambda _, __, recipe: recipe.kind.name not in KINDS_OF_TEXT),
     ("R397", "data.replay.from", lambda _, get, __: {"scratch", "keep_layers"} & get("base_model").keys()),
     ("R363", "method.kind", lambda own, get, _: own != "full" and get("base_model.scratch")),
-    ("R364", "base_model.scratch.heads", lambda own, get, _: get("base_model.scratch.width") % (2 * own)),
-    ("R364", "base_model.scratch.kv_heads", lambda own, get, _: get("base_model.scratch.heads") % own),
-    ("R366", "method.max_length", lambda own, get, _: own > (get("base_model.scratch.context") or own)),
+    ("R364", "base_model.scratch.heads", has_odd_heads),
+    ("R364", "base_model.scratch.kv_heads", lambda own, get, _: (heads := get("base_model.scratch.heads")) % own
+        and Broken(f"must divide heads {heads}, {own} does not")),
+    ("R366", "method.max_length", lambda own, get, _: own > (context := get("base_model.scratch.context") or own)
+        and Broken(f"rows of {own} tokens do not fit a context of {context}", f"write `max_length: {context}`")),
     ("R368", "base_model.scratch", lambda _, __, recipe: recipe.kind.name != "text"),
     ("R365", "acceptance.metrics.perplexity", lambda _, get, __: get("base_model.scratch")),
     ("R365", "acceptance.over_baselines.perplexity", lambda _, get, __: get("base_model.scratch")),
     ("R367", "acceptance.forgetting", lambda _, get, __: get("base_model.scratch")),
-    ("R367", "baselines",
-        lambda own, get, _: get("base_model.scratch") and any(kind_and_spec(one)[0] in ASKS_BASE_MODEL for one in own)),
-    ("R369", "base_model.keep_layers", lambda own, _, __: isinstance(own, list) and own != sorted(own)),
+    ("R367", "baselines[]",
+        lambda own, get, _: get("base_model.scratch") and kind_and_spec(own)[0] in ASKS_BASE_MODEL),
+    ("R369", "base_model.keep_layers", kept_layers_fall),
     ("R335", "method.preference", lambda _, __, recipe: not prefers(recipe)),
     ("R340", "acceptance.drift", lambda _, __, recipe: not prefers(recipe)),
     ("R336", "method.dropout", lambda own, get, recipe: own > 0 and prefers(recipe) and get("method.kind") != "full"),
-    ("R337", "method.micro_batch_size", lambda own, get, recipe: own == 1 and prefers(recipe) and is_single(get)),
-    ("R337", "method.batch_size", lambda own, get, recipe: own == 1 and prefers(recipe) and is_single(get)),
+    ("R337", "method.micro_batch_size", learns_single_answers),
+    ("R337", "method.batch_size", lambda own, get, recipe: learns_single_answers(own, get, recipe)
+        and get("method.micro_batch_size") != 1),
     ("R338", "method.preference.loss", has_other_rows),
-    *(("R339", f"method.preference.{key}", partial(is_of_another_loss, losses=losses, idle=idle))
+    *(("R339", f"method.preference.{key}", partial(is_of_another_loss, key=key, losses=losses, idle=idle))
         for key, (losses, idle) in _LOSSES_OF.items()),
     *(("R204", f"method.{key}", partial(has_adapter_key, key=key)) for key in ADAPTER_KEYS),
     ("R205", "method.micro_batch_size", lambda own, get, _: (get("method.batch_size") or 0) % own),
-    ("R206", "method.alpha", lambda own, get, _: get("method.kind") != "full" and own < least_alpha(get)),
-    ("R273", "method.seeds", lambda own, get, _: get("method.seed") in own),
-    ("R352", "method.target_modules",
-        lambda own, _, __: isinstance(own, list) and any(name.rpartition(".")[2] in _WORDS for name in own)),
+    ("R206", "method.alpha", lambda own, get, _: get("method.kind") != "full"
+        and own < (sqrt(get("method.rank")) if get("method.rslora") else get("method.rank"))),
+    ("R273", "method.seeds[]", lambda own, get, _: own == get("method.seed")),
+    ("R352", "method.target_modules[]", lambda own, _, __: own.rpartition(".")[2] in _WORDS),
     ("R345", "method.train_only", lambda _, get, __: get("method.kind") != "full"),
     ("R346", "method.train_only", lambda own, _, __: not own.get("layers") and not own.get("embeddings")),
     ("R349", "method.loss_on", lambda _, __, recipe: prefers(recipe) or not recipe.kind.has_turns),
@@ -195,7 +228,8 @@ CONDITIONS.extend((
     *(("R353", f"method.{key}", lambda _, get, __: get("method.tokens") is not None)
         for key in ("epochs", "min_steps", "max_steps")),
     ("R354", "method.tokens", lambda _, get, __: not get("method.packing")),
-    ("R465", "method.tokens", lambda own, get, _: is_short(own, get)),
+    ("R465", "method.tokens", lambda own, get, _: get("method.packing")
+        and own < (get("method.batch_size") or USUAL_BATCH) * get("method.max_length")),
     ("R355", "backend.overrides.attn_implementation",
         lambda own, get, _: get("method.packing") and own not in KEEPING_APART),
     ("R357", "backend.name", lambda own, get, _: get("method.packing") and own in MIXING),
@@ -207,11 +241,22 @@ CONDITIONS.extend((
     ("R261", "splits.folds", lambda own, _, recipe: own == 1 or (own and not may_have_folds(recipe))),
     ("R282", "sweep", lambda _, get, __: not validates(get)),
     ("R283", "sweep", lambda _, get, __: get("splits.folds")),
-    ("R284", "sweep", lambda own, _, __: count_of(own) == 1),
+    ("R284", "sweep", lambda own, _, __: count_of(own) == 1 and Broken(below=written_settings(own)[0].at[1:])),
     ("R286", "sweep", lambda own, _, __: MANY < count_of(own) <= MOST),
-    ("R287", "sweep", lambda own, _, __: count_of(own) > MOST),
-    ("R289", "sweep", lambda own, get, recipe: not recipe.kind.has_turns and varies(own, get, "max_length")),
-    ("R377", "sweep", lambda own, get, _: is_soft(get) and varies(own, get, "max_length", "loss_on")),
+    ("R287", "sweep", lambda own, _, __: count_of(own) > MOST and Broken(below=("grid",))),
+    ("R289", "sweep", lambda own, get, recipe: not recipe.kind.has_turns and varied(own, get, "max_length")),
+    ("R377", "sweep", lambda own, get, _: is_soft(get) and varied(own, get, "max_length", "loss_on")),
+    *((code, f"{section}.sources[].{key}", lambda own, _, __: own != 1)
+        for code, section in (("R322", "teacher.inputs"), ("R398", "data.replay")) for key in ("into", "weight")),
+    ("R252", "data.sources[].into", lambda _, get, __: get("splits.by") != "files"),
+    *(("R263", f"splits.{name}", lambda own, _, recipe: own == "all" and not has_written_splits(recipe))
+        for name in ("holdout", "validation")),
+    ("R244", "task.labels[]", lambda own, _, recipe: recipe.kind.answer is AnswerForm.LABELS
+        and ("," in own or own.casefold() == NO_LABEL)),
+    *(("R208", f"splits.{name}", lambda own, _, __: isinstance(own, float) and own >= 1) for name in NAMES),
+    ("R464", "splits.train", lambda own, _, __: own == 0),
+    ("R464", "splits.holdout", lambda own, get, _: own == 0 and not get("splits.folds")),
+    ("R126", "name", lambda _, __, recipe: ("name",) in recipe.inherited),
     ("R380", "data.synthesize", lambda _, __, recipe: not recipe.kind.is_constrained),
     ("R381", "data.synthesize", lambda _, get, __: get("teacher")),
     ("R382", "data.synthesize", lambda _, get, __: get("splits.folds")),
@@ -228,7 +273,8 @@ CONDITIONS.extend((
     ("R323", "teacher", lambda _, get, __: get("splits.folds")),
     ("R321", "teacher.keep.confidence", lambda _, get, __: not teacher(get) or "endpoint" in teacher(get)),
     ("R324", "teacher.stop_if_teacher_is_no_better",
-        lambda own, get, _: own and not get("splits.validation") and get("method.keep") != "best"),
+        lambda own, get, _: own and not get("splits.validation")
+        and (get("splits.validation") is None or not validates(get))),
     *(("R375", f"teacher.{key}", lambda _, get, __: not is_soft(get)) for key in OF_SOFT),
     ("R376", "teacher", lambda own, get, _: not is_soft(get) and "inputs" not in own),
     ("R373", "teacher.targets", lambda own, get, _: own == "soft" and not is_loaded(get)),

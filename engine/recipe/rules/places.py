@@ -7,7 +7,6 @@ from typing import Final
 
 from engine.errors import Problem
 from engine.files.reading import require_data
-from engine.recipe.baselines import written_endpoints
 from engine.recipe.model import HubRef, PackageRef, Recipe
 from engine.recipe.references import endpoints_of, references_of, written_references
 from engine.recipe.rules import Problems, rule
@@ -134,7 +133,10 @@ def inner_paths_stay_inside(recipe: SourceText) -> Problems:
 
 @rule("task.kind", "baselines")
 def endpoints_can_be_asked(recipe: SourceText) -> Problems:
-    for at, url, variable in written_endpoints(recipe.filled):
+    for at, model, _ in written_references(recipe.filled):
+        url, variable = model.get("endpoint"), str(model.get("api_key_env", ""))
+        if not isinstance(url, str):
+            continue
         if is_never_sent(variable):
             message = f"${variable} is no key of a model's server, and is sent to none"
             yield recipe.problem("R310", message, at=(*at, "api_key_env"))

@@ -49,20 +49,6 @@ _READ_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "format": FORMATS,
 }
 """The formats in which a key of a source means something."""
-_ADDED: Final[Mapping[object, tuple[str, str, str]]] = {
-    "teacher": (
-        "R322",
-        "rows that a teacher answers are trained on, and are in no other split",
-        "rows that a teacher answers are seen once each",
-    ),
-    "data": (
-        "R398",
-        "text that is replayed is trained on, and is in no split",
-        "`share` says how much of the text is trained",
-    ),
-}
-"""By section, why its sources have neither `into` nor `weight`."""
-
 Sources = Iterator[tuple[KeyPath, Mapping[str, Any]]]
 
 
@@ -188,8 +174,6 @@ def splits_and_weights_of_sources(recipe: SourceText) -> Problems:
     for at, source in sources:
         if by_files and "into" not in source:
             yield recipe.problem("R253", at=at)
-        if not by_files and "into" in source:
-            yield recipe.problem("R252", at=(*at, "into"), key=True)
         if source.get("split_at") and source.get("columns"):
             yield recipe.problem("R370", at=(*at, "split_at"), key=True)
         into, way_out = source.get("into", "train"), None
@@ -199,15 +183,6 @@ def splits_and_weights_of_sources(recipe: SourceText) -> Problems:
                 message = "there is no other source to weigh this one against"
                 way_out = "use `method.epochs` for more rounds, `data.sample` for fewer rows"
             yield recipe.problem("R254", message, at=(*at, "weight"), key=True, hint=way_out)
-
-
-@rule("data.sources", "data.replay", "teacher")
-def added_rows_are_trained_on(recipe: SourceText) -> Problems:
-    for at, source in _all_sources(recipe):
-        code, *messages = _ADDED[at[0]]
-        for key, message in zip(("into", "weight"), messages, strict=True):
-            if at[:2] != ("data", "sources") and source.get(key, 1) != 1:
-                yield recipe.problem(code, message, at=(*at, key), key=True, hint="delete it")
 
 
 @rule("data.sources")

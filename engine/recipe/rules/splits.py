@@ -20,9 +20,6 @@ def sizes_share_the_rows(recipe: SourceText) -> Problems:
     is_mixed = len({isinstance(size, float) for size in sizes.values() if size != 0}) > 1
     if is_mixed:
         yield recipe.problem("R208", at=("splits",), key=True)
-    for name, size in sizes.items():
-        if isinstance(size, float) and size >= 1:
-            yield recipe.problem("R208", at=("splits", name))
     total = sum(sizes.values())
     if not is_mixed and all(0 <= size < 1 for size in sizes.values()) and total > 1 + _ROUNDING:
         message = f"fractions add up to {total:.4g}; must be at most 1"
@@ -37,6 +34,11 @@ def sizes_share_the_rows(recipe: SourceText) -> Problems:
 def may_have_folds(recipe: SourceText) -> bool:
     """Return whether rows are drawn, as folds need; otherwise files, a column or an order divides them."""
     return _way(recipe) not in ("files", "column", *BY_ORDER)
+
+
+def has_written_splits(recipe: SourceText) -> bool:
+    """Return whether files or a column specify the split of each row."""
+    return _way(recipe) in ("files", "column")
 
 
 def _way(recipe: SourceText) -> str:
@@ -61,11 +63,7 @@ def files_give_a_holdout(recipe: SourceText) -> Problems:
 @rule("splits")
 def no_split_is_empty(recipe: SourceText) -> Problems:
     splits = recipe["splits"]
-    # With folds, every row is in a holdout once.
-    for name in ("train",) if splits["folds"] else ("train", "holdout"):
-        if splits.get(name) == 0:
-            yield recipe.problem("R464", f"{name} has no row", at=("splits", name))
-    if _way(recipe) in ("files", "column"):
+    if has_written_splits(recipe):
         return
     for name, example in (("holdout", "300"), ("validation", "100")):
         if name not in splits and not (name == "holdout" and splits["folds"]):
@@ -73,9 +71,6 @@ def no_split_is_empty(recipe: SourceText) -> Problems:
             problem = recipe.problem("R105", "is missing", at=("splits",), key=True, hint=hint)
             # The place is that of the section, since the key is absent.
             yield replace(problem, path=f"splits.{name}")
-        elif splits.get(name) == "all":
-            message = "`all` needs files or a column that say which rows these are"
-            yield recipe.problem("R263", message, at=("splits", name))
     sizes = [splits.get(name) for name in ("validation", "holdout")]
     shares = [size for size in sizes if isinstance(size, float) and size < 1]
     shares += [1 / splits["folds"]] if splits["folds"] > 1 else []

@@ -1,4 +1,4 @@
-"""Rules about waivers, which name what a review can find, and about the name of a recipe with a parent."""
+"""Rules about waivers, which name what a review can find."""
 
 import re
 from functools import cache
@@ -18,14 +18,6 @@ _OF_LOCK: Final = (
 """Keys of the lock that a review compares."""
 
 
-@rule("name")
-def name_is_its_own(recipe: SourceText) -> Problems:
-    if ("name",) in recipe.inherited:
-        message = f"`{recipe['name']}` is the parent's name too: their runs would be mixed"
-        hint = f"give `{recipe.file}` a `name:` of its own"
-        yield recipe.warning("R126", message, at=("name",), hint=hint)
-
-
 @rule("waivers")
 def waivers_name_something_once(recipe: SourceText) -> Problems:
     codes = tuple(code for code in all_codes() if code.startswith("W"))
@@ -41,7 +33,6 @@ def waivers_name_something_once(recipe: SourceText) -> Problems:
             message = f"{show(what)} is no code of a weaker gate"
             where = "they are in docs/reference/errors.md, from W101 on"
             hint = suggestion(what.upper(), codes, where)
-            hint = f"write `{what.upper()}`" if what.upper() in codes else hint
         else:
             keys = [path for path, _ in walk(recipe_schema()) if not {"[]", "*"} & {*path}]
             message = f"the recipe language has no key {show(what)}"

@@ -36,16 +36,6 @@ def test_a_pattern_that_takes_for_ever_is_stopped(pattern: str) -> None:
         answer_in("a" * 60 + "b", pattern)
 
 
-def test_so_is_one_that_takes_long_on_all_texts_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patterns, "_SPENT", {})
-    # Below zero: a clock of the processor may stand still for so short a text.
-    monkeypatch.setattr(patterns, "TOGETHER", -1.0)
-    monkeypatch.setattr(patterns, "USUAL", -1.0)
-
-    with pytest.raises(DataError, match=r"D425.*task\.answer_pattern.* on 1 texts"):
-        answer_in("#### 13", r"#### (\d+)")
-
-
 @pytest.mark.parametrize("pattern", SLOW)
 def test_so_is_a_schema_with_one(pattern: str) -> None:
     text = "a" * 60 + "b"

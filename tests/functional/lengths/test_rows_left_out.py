@@ -182,7 +182,7 @@ def test_an_estimate_says_that_sources_are_not_weighted_yet(
 
     assert "about 20 of 60 training rows are trained before sources are weighted; about 40" in plan
     of_stages = plan.partition("merge")[0]
-    assert "about 6 steps before" in of_stages
+    assert "about 6 steps" in of_stages  # the cell is wrapped after it
     assert "sources are weighted" in of_stages
     assert "training rows before sources are weighted; their tokens" in how
 

@@ -27,7 +27,7 @@ RULES: Final[list[tuple[Check, tuple[str, ...]]]] = []
 CONDITIONS: Final[list[Condition]] = []
 """Every rule that is a condition on a key (`engine.recipe.rules.conditions`): code, key, whether it is broken.
 
-Of a key such as `data.sources[].into` every item of the list is judged.
+A key such as `data.sources[].into` is that of every item of the list.
 """
 _WARNINGS: Final = frozenset({"R126", "R206", "R286", "R395"})
 """Codes of conditions that are warnings."""
@@ -41,7 +41,7 @@ _BLOCKING: Final = frozenset({"R105", "R106"})
 
 
 class Broken(NamedTuple):
-    """What a condition reports instead of the words of its page, or the place of its key."""
+    """A problem whose words are not those of the page of its code, or whose place is below the key."""
 
     message: str = ""
     hint: str | None = None
@@ -75,14 +75,13 @@ def condition_problems(row: Condition, recipe: SourceText, get: Get) -> Problems
         if own is not None and (broken := is_broken(own, get, recipe)):
             message, hint, below = broken if isinstance(broken, Broken) else Broken()
             # At the value of a number or a word, at the key of a section or a list.
-            is_key = code in _AT_KEY or (
-                "[" not in key and not below and isinstance(own, dict | list)
-            )
+            is_section = "[" not in key and not below and isinstance(own, dict | list)
+            is_key = code in _AT_KEY or is_section
             yield report(code, message, at=(*at, *below), key=is_key, hint=hint)
 
 
 def _values(key: str, get: Get) -> Iterator[tuple[KeyPath, Any]]:
-    """Yield place and value of a key; of `sources[]` each item of the list, of `sources[].into` that key of each."""
+    """Yield place and value of a key: `sources[]` is each item of the list, `sources[].into` that key of each item."""
     above, is_list, below = key.partition("[]")
     value, at = get(above), tuple(above.split("."))
     if not is_list:

@@ -11,11 +11,7 @@ from typing import Any, Final
 
 from engine.kinds import AnswerForm, Decoding, Turns
 from engine.recipe.baselines import ASKS_BASE_MODEL, kind_and_spec, written_baselines
-from engine.recipe.methods import (
-    ADAPTER_KEYS,
-    FEWEST_TO_CALIBRATE,
-    USUAL_BATCH,
-)
+from engine.recipe.methods import ADAPTER_KEYS, FEWEST_TO_CALIBRATE, USUAL_BATCH
 from engine.recipe.model import ONNX
 from engine.recipe.prompt import NO_LABEL
 from engine.recipe.rules import CONDITIONS, Broken, Get
@@ -99,7 +95,7 @@ def loss_of(get: Get) -> str:
 
 
 def learns_single_answers(size: int, get: Get, recipe: SourceText) -> bool:
-    """Return whether a pass has one row, for a loss that compares the rows of a pass."""
+    """Return whether a pass has one row, and the loss is KTO, which compares the rows of a pass."""
     return size == 1 and prefers(recipe) and loss_of(get) == "kto"
 
 
@@ -273,8 +269,7 @@ CONDITIONS.extend((
     ("R323", "teacher", lambda _, get, __: get("splits.folds")),
     ("R321", "teacher.keep.confidence", lambda _, get, __: not teacher(get) or "endpoint" in teacher(get)),
     ("R324", "teacher.stop_if_teacher_is_no_better",
-        lambda own, get, _: own and not get("splits.validation")
-        and (get("splits.validation") is None or not validates(get))),
+        lambda own, get, _: own and (get("splits.validation") is None or not validates(get))),
     *(("R375", f"teacher.{key}", lambda _, get, __: not is_soft(get)) for key in OF_SOFT),
     ("R376", "teacher", lambda own, get, _: not is_soft(get) and "inputs" not in own),
     ("R373", "teacher.targets", lambda own, get, _: own == "soft" and not is_loaded(get)),

@@ -168,9 +168,10 @@ def test_before_the_rows_are_counted_plan_and_compile_estimate_them(
 
 
 def test_an_estimate_says_that_sources_are_not_weighted_yet(
-    tmp_path: Path, pico: Path, run: Callable[..., Outcome]
+    tmp_path: Path, pico: Path, run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How large each source is, and so how many rows an epoch has, only the data stage counts."""
+    monkeypatch.setenv("COLUMNS", "70")  # the steps fit one line of the wrapped cost
     write(tmp_path, pico, truncation="drop")
     project = Project(folder=tmp_path, run=run)
     project.edit(data__sources=[{"path": "rows.csv", "weight": 3}, {"path": "more.csv"}])
@@ -182,7 +183,7 @@ def test_an_estimate_says_that_sources_are_not_weighted_yet(
 
     assert "about 20 of 60 training rows are trained before sources are weighted; about 40" in plan
     of_stages = plan.partition("merge")[0]
-    assert "about 6 steps" in of_stages  # the cell is wrapped after it
+    assert "about 6 steps before" in of_stages
     assert "sources are weighted" in of_stages
     assert "training rows before sources are weighted; their tokens" in how
 

@@ -1,7 +1,5 @@
 """Every kind of value of a bundle's report or lock, changed alone: which of them something else denies."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -10,7 +8,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine.bundle import written
 from engine.bundle.contents import Contents, read_contents
@@ -87,7 +85,7 @@ class Values:
     lock: dict[str, Any]
 
     @classmethod
-    def of(cls, files: dict[str, bytes]) -> Values:
+    def of(cls, files: dict[str, bytes]) -> Self:
         """Read the files of a bundle."""
         members = {
             name: Member(

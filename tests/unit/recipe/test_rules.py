@@ -27,6 +27,18 @@ UNMARKED: Final = {"R126", "R246"}
 NEEDS_A_LINK: Final = {"R256"}
 ALONE: Final = {"R201", "R320", "R368", "R380", "R396", "R453"}
 """Right examples of another kind of task; any other one says what changes of the wrong one."""
+OWN_WORDS: Final = {
+    "R204": "`rank` describes an adapter",
+    "R338": "kto cannot learn from pairs; write `loss: dpo`",
+    "R339": "orpo has no `answer_weight`; dpo and ipo and simpo have",
+    "R364": "width 128 is no even multiple of 6 heads; write `width: 132`",
+    "R366": "rows of 256 tokens do not fit a context of 128; write `max_length: 128`",
+    "R369": "layer 2 comes after layer 4; write `keep_layers: [0, 2, 4]`",
+    "R400": "write 128",
+    "R418": "at least 1 of all rows are answered right",
+    "R419": "20 validation rows are too few: 50 are needed",
+}
+"""Numbers and edits of the recipe that a problem names, beyond the words of its page."""
 
 Tree = dict[str, tuple[str, "Tree | list[str]"]]
 """Key: its line, and the mapping or the lines below it."""
@@ -117,6 +129,10 @@ def test_a_rule_finds_its_wrong_example(code: str, folder: Path) -> None:
     spot = reported[code]
     assert spot is not None
     assert place == f"{spot.line}:{spot.column}" or code in UNMARKED
+    words = "; ".join(
+        f"{problem.message}; {problem.hint}" for problem in problems if problem.code == code
+    )
+    assert OWN_WORDS.get(code, "") in words
 
 
 @pytest.mark.sampled(4)
